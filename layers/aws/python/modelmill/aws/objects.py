@@ -1,0 +1,91 @@
+"""S3: keys in, bytes, streams and presigned links out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from botocore.exceptions import ClientError
+from modelmill.aws.clients import client
+from modelmill.core.limits import MIB, PRESIGNED_SECONDS
+
+_MISSING = {"NoSuchKey", "404", "NotFound"}
+
+
+def get(bucket: str, key: str, version_id: str | None = None) -> bytes:
+    """The object's bytes; raises FileNotFoundError if there is none."""
+    extra = {"VersionId": version_id} if version_id else {}
+    try:
+        return cast(bytes, client("s3").get_object(Bucket=bucket, Key=key, **extra)["Body"].read())
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _MISSING:
+            raise FileNotFoundError(f"s3://{bucket}/{key}") from error
+        raise
+
+
+def find(bucket: str, key: str) -> bytes | None:
+    """The object's bytes, or None if there is none."""
+    try:
+        return get(bucket, key)
+    except FileNotFoundError:
+        return None
+
+
+def head(bucket: str, key: str, version_id: str | None = None) -> dict[str, Any]:
+    """S3's metadata of the object (`ContentLength`, `ETag`, `VersionId`); raises FileNotFoundError if there is none."""
+    extra = {"VersionId": version_id} if version_id else {}
+    try:
+        return cast(dict[str, Any], client("s3").head_object(Bucket=bucket, Key=key, **extra))
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _MISSING:
+            raise FileNotFoundError(f"s3://{bucket}/{key}") from error
+        raise
+
+
+def download(bucket: str, key: str, path: Path, version_id: str | None = None) -> None:
+    """Write the object to `path`; raises FileNotFoundError if there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    extra = {"VersionId": version_id} if version_id else {}
+    try:
+        body = client("s3").get_object(Bucket=bucket, Key=key, **extra)["Body"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _MISSING:
+            raise FileNotFoundError(f"s3://{bucket}/{key}") from error
+        raise
+    with path.open("wb") as file:
+        for chunk in body.iter_chunks(MIB):
+            file.write(chunk)
+
+
+def put(bucket: str, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+    """Store bytes under a key."""
+    client("s3").put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+
+
+def upload(bucket: str, key: str, path: Path) -> None:
+    """Store a file under a key (multipart when it is large)."""
+    client("s3").upload_file(str(path), bucket, key)
+
+
+def copy(source: tuple[str, str], target: tuple[str, str], version_id: str | None = None) -> None:
+    """Copy an object inside S3; the bytes do not come here."""
+    origin = {"Bucket": source[0], "Key": source[1], **({"VersionId": version_id} if version_id else {})}
+    client("s3").copy(origin, *target)
+
+
+def keys(bucket: str, prefix: str) -> Iterator[str]:
+    """All keys that begin with `prefix`."""
+    for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Contents", []):
+            yield entry["Key"]
+
+
+def presigned_put(bucket: str, key: str) -> str:
+    """A link to which anyone may PUT this object for PRESIGNED_SECONDS."""
+    params = {"Bucket": bucket, "Key": key}
+    return cast(str, client("s3").generate_presigned_url("put_object", Params=params, ExpiresIn=PRESIGNED_SECONDS))
+
+
+def presigned_get(bucket: str, key: str) -> str:
+    """A link from which anyone may GET this object for PRESIGNED_SECONDS."""
+    params = {"Bucket": bucket, "Key": key}
+    return cast(str, client("s3").generate_presigned_url("get_object", Params=params, ExpiresIn=PRESIGNED_SECONDS))

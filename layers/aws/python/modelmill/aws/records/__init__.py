@@ -1,0 +1,17 @@
+"""DynamoDB: the registry's records. One on-demand table; the tenant is in every partition key.
+
+| record | pk | sk |
+|---|---|---|
+| pipeline run | `{tenant}#pipelines` | run id (begins with its time, so a query is newest first) |
+| stage of a run | `{tenant}#pipeline#{run}` | `{position:02}#{stage}[#{candidate}]` |
+| dataset | `{tenant}#datasets` | name |
+| dataset version | `{tenant}#dataset#{name}` | version |
+| model (counter, route) | `{tenant}#models` | name |
+| model version | `{tenant}#model#{name}` | `version#{number:08}` |
+| package of a model | `{tenant}#model#{name}` | `package#{digest}` → number |
+| route history | `{tenant}#model#{name}` | `route#{revision:08}` |
+| traffic of a model | `{tenant}#traffic` | name |
+| API key | `key#{sha256 of the key}` | `key` |
+
+An item is `pk`, `sk`, `body` (JSON) and, where a condition needs it, scalar attributes beside `body`.
+"""

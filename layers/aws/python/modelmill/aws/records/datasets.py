@@ -1,0 +1,40 @@
+"""Datasets and their immutable versions."""
+
+from typing import Any
+
+from modelmill.aws.records import table
+from modelmill.aws.records.pipelines import now
+from modelmill.core.data.version import DatasetVersion
+
+
+def add_version(tenant: str, version: DatasetVersion) -> bool:
+    """Record a version and make it the dataset's latest; False if this version is known already."""
+    try:
+        table.put(
+            f"{tenant}#dataset#{version.dataset}",
+            version.version,
+            version.model_dump(mode="json") | {"created": now()},
+            new=True,
+        )
+        added = True
+    except table.ConditionFailed:
+        added = False
+    table.put(
+        f"{tenant}#datasets", version.dataset, {"name": version.dataset, "latest": version.version, "updated": now()}
+    )
+    return added
+
+
+def names(tenant: str, limit: int = 1_000) -> list[dict[str, Any]]:
+    """The tenant's datasets by name."""
+    return [table.body_of(item) for item in table.query(f"{tenant}#datasets", limit=limit)]
+
+
+def versions(tenant: str, dataset: str, limit: int = 1_000) -> list[dict[str, Any]]:
+    """The versions of a dataset."""
+    return [table.body_of(item) for item in table.query(f"{tenant}#dataset#{dataset}", limit=limit)]
+
+
+def get_version(tenant: str, dataset: str, version: str) -> dict[str, Any] | None:
+    """One version, or None."""
+    return table.get(f"{tenant}#dataset#{dataset}", version)

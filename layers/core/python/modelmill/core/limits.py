@@ -1,0 +1,36 @@
+"""Every quota and limit in one place, each with its source. Sizes in bytes, times in seconds. Checked 2026-11-24."""
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+# AWS Lambda, "Lambda quotas".
+LAMBDA_PAYLOAD_BYTES = 6 * MIB
+LAMBDA_UNZIPPED_BYTES = 250 * MIB
+LAMBDA_LAYERS = 5
+# API Gateway, "Quotas for configuring and running a REST API".
+API_BODY_BYTES = 10 * MIB
+API_TIMEOUT_SECONDS = 29
+# Step Functions, "Service quotas": input or output of a state.
+STATE_PAYLOAD_BYTES = 256 * KIB
+# S3, "Multipart upload limits".
+SINGLE_PUT_BYTES = 5 * GIB
+
+# Ours.
+UPLOAD_BYTES = 512 * MIB
+"""Largest data file that one preprocess function reads in this version."""
+UNPACKED_BYTES = 2 * GIB
+"""Largest size of an upload after decompression: more is taken for a bomb."""
+COLUMNS = 2_000
+CELL_CHARACTERS = 1_000_000
+MIN_ROWS = 20
+"""Fewest usable rows that a pipeline trains on: below it no split can be evaluated."""
+MIN_ROWS_PER_CLASS = 3
+"""Rarest class that reaches all three splits. Rows of rarer classes are quarantined."""
+MAX_CLASSES = 1_000
+INSTANCES_PER_REQUEST = 1_000
+TEXT_CHARACTERS = 1_000_000
+PRESIGNED_SECONDS = 3_600
+ROUTE_TTL_SECONDS = 5
+NAME_CHARACTERS = 64
+RECIPE_BYTES = 64 * KIB

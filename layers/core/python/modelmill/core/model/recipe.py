@@ -1,0 +1,81 @@
+"""The recipe: YAML or JSON in, one validated object out, which describes everything about a pipeline run.
+
+Every field has a default, so that no recipe at all is a recipe: what is None is inferred from the data.
+"""
+
+from typing import Annotated, Any, Literal
+
+from modelmill.core.errors import Rejected
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Task = Literal["text-classification", "tabular-classification"]
+Engine = Literal["sagemaker", "batch"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Split(_Section):
+    """Shares of the rows; they must sum to 1."""
+
+    train: float = Field(0.7, gt=0, lt=1)
+    validation: float = Field(0.15, gt=0, lt=1)
+    test: float = Field(0.15, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> "Split":
+        if abs(self.train + self.validation + self.test - 1) > 1e-9:
+            raise ValueError("train + validation + test must be 1")
+        return self
+
+
+class Compute(_Section):
+    """Where jobs run. The local cloud runs either engine as a process."""
+
+    engine: Engine = "sagemaker"
+    instance_type: str = Field("ml.g4dn.xlarge", pattern=r"^ml\.[a-z0-9]+\.[a-z0-9]+$")
+    spot: bool = True
+    max_seconds: int = Field(3_600, ge=60, le=5 * 24 * 3_600)
+
+
+class Optimise(_Section):
+    """Dynamic int8, kept only if the quantised model loses at most `max_loss` of test accuracy and is smaller."""
+
+    int8: bool = True
+    max_loss: float = Field(0.002, ge=0, le=1)
+
+
+class Rollout(_Section):
+    """`route: false` registers the model without sending traffic to it."""
+
+    route: bool = True
+
+
+class Recipe(_Section):
+    """One pipeline run. `model` names the registered model (default: the dataset's name)."""
+
+    task: Task | None = None
+    target: str | None = None
+    inputs: Annotated[list[str], Field(min_length=1)] | None = None
+    model: str | None = None
+    candidates: Annotated[list[str], Field(min_length=1, max_length=20)] | None = None
+    seed: int = Field(7, ge=0, lt=2**31)
+    split: Split = Split()
+    compute: Compute = Compute()
+    optimise: Optimise = Optimise()
+    rollout: Rollout = Rollout()
+
+
+def parse_recipe(document: Any) -> Recipe:
+    """A Recipe from a parsed YAML or JSON document (None: all defaults); raises Rejected (`bad_recipe`)."""
+    if document is None:
+        return Recipe()
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "recipe"
+        raise Rejected(
+            "bad_recipe", f"{where}: {first['msg']}", hint=f"a recipe knows: {', '.join(Recipe.model_fields)}"
+        ) from None

@@ -1,0 +1,48 @@
+"""The run's specification: what `preprocess` decides once and every later stage and job reads from S3.
+
+It lies at `{run_prefix}/spec.json` because a SageMaker hyper-parameter holds at most 2,500 characters.
+"""
+
+from typing import Literal
+
+from modelmill.core.model.recipe import Recipe, Task
+from pydantic import BaseModel, ConfigDict
+
+ColumnKind = Literal["number", "category", "text", "identifier", "constant"]
+
+
+class Column(BaseModel):
+    """A column of the dataset version as the model will see it."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    kind: ColumnKind
+
+
+class Candidate(BaseModel):
+    """One model to try: `family` chooses the code, `hyperparameters` its settings."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    family: str
+    hyperparameters: dict[str, float | int | str | bool] = {}
+
+
+class RunSpec(BaseModel):
+    """Everything a job needs to know, and nothing that it can read from the data."""
+
+    model_config = ConfigDict(frozen=True)
+    run_id: str
+    tenant: str
+    dataset: str
+    dataset_version: str
+    data_prefix: str
+    """Key prefix in the data bucket of train.parquet, validation.parquet, test.parquet and profile.bin."""
+    model: str
+    task: Task
+    target: str
+    inputs: list[Column]
+    labels: list[str]
+    """Class names, sorted; a model's class index is the index here. The target column holds these strings."""
+    candidates: list[Candidate]
+    recipe: Recipe

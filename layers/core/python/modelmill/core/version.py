@@ -1,0 +1,3 @@
+"""The version of modelmill's code, part of every dataset version and model package."""
+
+VERSION = "0.1.0"
