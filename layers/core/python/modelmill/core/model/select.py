@@ -17,7 +17,7 @@ class CandidateResult(BaseModel):
 
 
 def leaderboard(results: list[CandidateResult]) -> list[CandidateResult]:
-    """Best first: smallest validation log loss (a proper score), ties by fewer parameters, then by name; failed last."""
+    """Best first: smallest validation log loss (a proper score), ties by fewer parameters, then name; failed last."""
 
     def rank(result: CandidateResult) -> tuple[bool, float, int, str]:
         failed = result.error is not None or result.log_loss is None
@@ -29,7 +29,7 @@ def leaderboard(results: list[CandidateResult]) -> list[CandidateResult]:
 def select(results: list[CandidateResult]) -> CandidateResult:
     """The winner; raises Rejected (`no_candidate`) with the first failure's cause when every candidate failed."""
     ranked = leaderboard(results)
-    if not ranked or ranked[0].log_loss is None:
+    if not ranked or ranked[0].error is not None or ranked[0].log_loss is None:
         cause = ranked[0].error if ranked else "no candidate was trained"
         raise Rejected("no_candidate", f"no candidate could be trained: {cause}")
     return ranked[0]

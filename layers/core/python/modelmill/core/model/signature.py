@@ -16,7 +16,7 @@ class Tensor(BaseModel):
 
 
 class Signature(BaseModel):
-    """`inputs`: BYTES for text and categories, FP64 for numbers. `outputs`: label BYTES [-1], probabilities FP32 [-1, C]."""
+    """In: BYTES for text and categories, FP64 for numbers. Out: `label` BYTES [-1], `probabilities` FP32 [-1, C]."""
 
     model_config = ConfigDict(frozen=True)
     inputs: list[Tensor]
