@@ -1,0 +1,1 @@
+"""What answers a prediction: raw rows to arrays, packages verified, sessions run. No torch, no web framework."""
