@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Renews every lock: one for the project (all extras), one for each third-party layer, one for the job's image.
+# The others are compiled under the first as constraints, so one version of a library is installed everywhere.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PATH="$PWD/.venv/bin:$PATH"
+
+compile() {
+    uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
+        --no-header --no-emit-index-url --no-emit-find-links --no-annotate "$@"
+}
+
+# torch itself is installed in a second step, from PyPI or from the index that suits the machine: its pure dependencies
+# are locked here; the CUDA libraries that PyPI's torch for Linux pins by itself are cut off.
+without_torch() {
+    compile "$@" --no-emit-package torch --excludes <(printf '%s\n' cuda-bindings cuda-toolkit nvidia-cudnn-cu13 \
+        nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvshmem-cu13 triton)
+}
+without_torch pyproject.toml --all-extras --output-file requirements.lock
+
+# A layer ships what the layers below it (always attached together) do not.
+layer() {
+    local name=$1 skipped=()
+    shift
+    for package in "$@"; do skipped+=(--no-emit-package "$package"); done
+    compile "layers/$name/requirements.in" --constraints requirements.lock "${skipped[@]}" \
+        --output-file "layers/$name/requirements.txt"
+}
+layer core
+layer aws jmespath
+layer frames
+layer serving
+layer control annotated-types pydantic pydantic-core typing-extensions typing-inspection
+
+without_torch functions/model/job/requirements.in --constraints requirements.lock \
+    --output-file functions/model/job/requirements.txt
