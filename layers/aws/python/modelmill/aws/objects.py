@@ -67,9 +67,14 @@ def upload(bucket: str, key: str, path: Path) -> None:
 
 
 def copy(source: tuple[str, str], target: tuple[str, str], version_id: str | None = None) -> None:
-    """Copy an object inside S3; the bytes do not come here."""
+    """Copy an object inside S3; the bytes do not come here. Raises FileNotFoundError if there is no source."""
     origin = {"Bucket": source[0], "Key": source[1], **({"VersionId": version_id} if version_id else {})}
-    client("s3").copy(origin, *target)
+    try:
+        client("s3").copy(origin, *target)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _MISSING:
+            raise FileNotFoundError(f"s3://{source[0]}/{source[1]}") from error
+        raise
 
 
 def keys(bucket: str, prefix: str) -> Iterator[str]:
@@ -77,6 +82,20 @@ def keys(bucket: str, prefix: str) -> Iterator[str]:
     for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Contents", []):
             yield entry["Key"]
+
+
+def delete_all(bucket: str, prefix: str) -> None:
+    """Remove every version of every object whose key begins with `prefix`, for good."""
+    pages = client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+    for page in pages:
+        entries = page.get("Versions", []) + page.get("DeleteMarkers", [])
+        doomed = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in entries]
+        if not doomed:
+            continue
+        result = client("s3").delete_objects(Bucket=bucket, Delete={"Objects": doomed, "Quiet": True})
+        if result.get("Errors"):
+            first = result["Errors"][0]
+            raise OSError(f"s3://{bucket}/{first['Key']} was not removed: {first['Code']}")
 
 
 def presigned_put(bucket: str, key: str) -> str:

@@ -11,7 +11,11 @@
 | package of a model | `{tenant}#model#{name}` | `package#{digest}` → number |
 | route history | `{tenant}#model#{name}` | `route#{revision:08}` |
 | traffic of a model | `{tenant}#traffic` | name |
+| models to observe, of all tenants | `routed` | `{tenant}#{model}` |
+| answered Idempotency-Key | `{tenant}#idempotency` | sha256 of the key |
+| audit (append only) | `{tenant}#audit` | `{time}#{action}#{name}` |
 | API key | `key#{sha256 of the key}` | `key` |
 
-An item is `pk`, `sk`, `body` (JSON) and, where a condition needs it, scalar attributes beside `body`.
+`routed` is written by whoever moves a route, so that `observe` finds its models of all tenants with one query and
+no scan. An item is `pk`, `sk`, `body` (JSON) and, where a condition needs it, scalar attributes beside `body`.
 """

@@ -30,6 +30,11 @@ def names(tenant: str, limit: int = 1_000) -> list[dict[str, Any]]:
     return [table.body_of(item) for item in table.query(f"{tenant}#datasets", limit=limit)]
 
 
+def get(tenant: str, dataset: str) -> dict[str, Any] | None:
+    """A dataset's `name`, `latest` version and `updated`, or None."""
+    return table.get(f"{tenant}#datasets", dataset)
+
+
 def versions(tenant: str, dataset: str, limit: int = 1_000) -> list[dict[str, Any]]:
     """The versions of a dataset."""
     return [table.body_of(item) for item in table.query(f"{tenant}#dataset#{dataset}", limit=limit)]
@@ -38,3 +43,9 @@ def versions(tenant: str, dataset: str, limit: int = 1_000) -> list[dict[str, An
 def get_version(tenant: str, dataset: str, version: str) -> dict[str, Any] | None:
     """One version, or None."""
     return table.get(f"{tenant}#dataset#{dataset}", version)
+
+
+def delete(tenant: str, dataset: str) -> None:
+    """Remove a dataset's records, the dataset itself last, so that a crash half-way can be repeated."""
+    table.delete_partition(f"{tenant}#dataset#{dataset}")
+    table.delete(f"{tenant}#datasets", dataset)

@@ -46,13 +46,13 @@ def _write_version(pk: str, version: str, digest: str, model: str, body: dict[st
 
 def names(tenant: str, limit: int = 1_000) -> list[dict[str, Any]]:
     """The tenant's models by name, each with its route."""
-    return [_model(item) for item in table.query(f"{tenant}#models", limit=limit)]
+    return [_model(item) for item in table.query(f"{tenant}#models", limit=limit) if "body" in item]
 
 
 def get(tenant: str, model: str) -> dict[str, Any] | None:
     """A model with its route (or None) and route revision, or None. One read: predict calls it."""
     item = table.get_item(f"{tenant}#models", model)
-    return None if item is None else _model(item)
+    return None if item is None or "body" not in item else _model(item)
 
 
 def _model(item: dict[str, Any]) -> dict[str, Any]:
@@ -77,6 +77,8 @@ def versions(tenant: str, model: str, limit: int = 1_000) -> list[dict[str, Any]
 
 def set_route(tenant: str, model: str, route: Route, *, revision: int, who: str) -> int:
     """Move the route if it still has `revision` (else raises Conflict) and keep the move in the history."""
+    # Before the move: a model without a route in `routed` is looked at in vain, the reverse would never be observed.
+    table.put("routed", f"{tenant}#{model}", {"tenant": tenant, "model": model})
     try:
         table.update(
             f"{tenant}#models",
@@ -105,6 +107,29 @@ def route_history(tenant: str, model: str, limit: int = 100) -> list[dict[str, A
     return [
         table.body_of(item) for item in table.query(f"{tenant}#model#{model}", "route#", newest_first=True, limit=limit)
     ]
+
+
+def routed() -> list[tuple[str, str]]:
+    """(tenant, model) of every model that has ever been routed and is not deleted, for `observe`."""
+    return [(body["tenant"], body["model"]) for body in map(table.body_of, table.query("routed"))]
+
+
+def clear_route(tenant: str, model: str) -> None:
+    """Take the route away: the model answers no more."""
+    table.update(f"{tenant}#models", model, "REMOVE route", {}, condition="attribute_exists(pk)")
+
+
+def delete(tenant: str, model: str) -> None:
+    """Remove a model's records. Its counters stay, so that no number ever names two different versions."""
+    table.delete("routed", f"{tenant}#{model}")
+    table.delete(f"{tenant}#traffic", model)
+    table.delete_partition(f"{tenant}#model#{model}")
+    table.update(f"{tenant}#models", model, "REMOVE #body, route", {}, condition="attribute_exists(pk)")
+
+
+def holds_package(tenant: str, model: str, digest: str) -> bool:
+    """True if a version of this model is this package."""
+    return table.get(f"{tenant}#model#{model}", f"package#{digest}") is not None
 
 
 def put_traffic(tenant: str, model: str, body: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Pipeline runs and the progress of their stages."""
 
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Literal
 
 from modelmill.aws.records import table
@@ -8,6 +9,8 @@ from modelmill.core.lifecycle import position
 
 Status = Literal["RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"]
 StageStatus = Literal["RUNNING", "SUCCEEDED", "FAILED", "SKIPPED"]
+LOOK_BACK = 1_000
+"""How many of the newest runs a filtered list looks at."""
 
 
 def now() -> str:
@@ -31,7 +34,12 @@ def start(tenant: str, run_id: str, body: dict[str, Any]) -> bool:
 
 
 def finish(tenant: str, run_id: str, status: Status, outcome: dict[str, Any]) -> bool:
-    """Close a RUNNING run with its outcome; False if it is closed already (the first close stands)."""
+    """Close a RUNNING run with its outcome; False if it is closed already (the first close stands).
+
+    A stage that still says RUNNING is FAILED with the run: whatever ran it can no longer say so itself.
+    """
+    if status != "SUCCEEDED":
+        _fail_running_stages(tenant, run_id, (outcome.get("reason") or {}).get("message", ""))
     body = table.get(f"{tenant}#pipelines", run_id, consistent=True)
     if body is None:
         return False
@@ -49,15 +57,31 @@ def finish(tenant: str, run_id: str, status: Status, outcome: dict[str, Any]) ->
     return True
 
 
+def _fail_running_stages(tenant: str, run_id: str, message: str) -> None:
+    for stage in stages(tenant, run_id):
+        if stage["status"] == "RUNNING":
+            report_stage(tenant, run_id, stage["stage"], "FAILED", candidate=stage["candidate"], message=message)
+
+
 def get(tenant: str, run_id: str) -> dict[str, Any] | None:
     """The run with `status` and `stages`, or None."""
     item = table.get_item(f"{tenant}#pipelines", run_id, consistent=True)
     return None if item is None else _run(item) | {"stages": stages(tenant, run_id)}
 
 
-def latest(tenant: str, limit: int) -> list[dict[str, Any]]:
-    """The newest runs, newest first, without their stages."""
-    return [_run(item) for item in table.query(f"{tenant}#pipelines", newest_first=True, limit=limit)]
+def latest(
+    tenant: str, limit: int, *, dataset: str | None = None, upload_key: str | None = None
+) -> list[dict[str, Any]]:
+    """The newest runs, newest first, without their stages; of one dataset or one uploaded object if asked."""
+
+    def wanted(run: dict[str, Any]) -> bool:
+        return (dataset is None or run.get("dataset") == dataset) and (
+            upload_key is None or run.get("upload", {}).get("key") == upload_key
+        )
+
+    look_back = limit if dataset is None and upload_key is None else LOOK_BACK
+    runs = map(_run, table.query(f"{tenant}#pipelines", newest_first=True, limit=look_back))
+    return list(islice(filter(wanted, runs), limit))
 
 
 def _run(item: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from modelmill.aws.clients import client
 from modelmill.aws.settings import settings
 
 Body = dict[str, Any]
+BATCH_ITEMS = 25
+"""Items in one BatchWriteItem: Amazon DynamoDB, "BatchWriteItem"."""
 
 
 class ConditionFailed(Exception):
@@ -64,7 +66,9 @@ def get_item(pk: str, sk: str, *, consistent: bool = False) -> dict[str, Any] | 
 
 def update(pk: str, sk: str, expression: str, values: dict[str, Any], condition: str | None = None) -> dict[str, Any]:
     """Run an update expression (`#body` is the attribute `body`) and return the new item; may raise ConditionFailed."""
-    arguments: dict[str, Any] = {"UpdateExpression": expression, "ExpressionAttributeValues": values}
+    arguments: dict[str, Any] = {"UpdateExpression": expression}
+    if values:
+        arguments["ExpressionAttributeValues"] = values
     if "#body" in expression + (condition or ""):
         arguments["ExpressionAttributeNames"] = {"#body": "body"}
     if condition:
@@ -101,3 +105,13 @@ def query(
 def delete(pk: str, sk: str) -> None:
     """Remove an item; removing what is not there is fine."""
     _call("delete_item", Key=key(pk, sk))
+
+
+def delete_partition(pk: str) -> None:
+    """Remove every item of a partition; again after a crash removes what is left."""
+    requests = [{"DeleteRequest": {"Key": {"pk": item["pk"], "sk": item["sk"]}}} for item in query(pk)]
+    for start in range(0, len(requests), BATCH_ITEMS):
+        pending = {settings().table: requests[start : start + BATCH_ITEMS]}
+        while pending:
+            # What a throttled table did not take comes back, to be sent again.
+            pending = client("dynamodb").batch_write_item(RequestItems=pending).get("UnprocessedItems", {})
