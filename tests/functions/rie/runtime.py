@@ -1,0 +1,175 @@
+"""A function from its built zip and layer zips, under the Runtime Interface Emulator: an event in, its answer out.
+
+The interpreter is started with `-S` and a scrubbed environment: neither this checkout nor the virtual environment is on
+its path, only the function's zip, its layers and the runtime client. What a layer lacks is missing here too.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from tests.functions.rie import tools
+
+START_SECONDS = 20
+INVOKE_SECONDS = 60
+
+
+class FunctionError(Exception):
+    """The function raised: `kind` is the name of the exception, as Step Functions and API Gateway see it."""
+
+    def __init__(self, kind: str, message: str, trace: list[str]) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.kind = kind
+        self.message = message
+        self.trace = trace
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A function as Lambda lays it out: its code (`/var/task`) and the `python` folders of its layers (`/opt`)."""
+
+    name: str
+    task: Path
+    layers: tuple[Path, ...]
+
+    @property
+    def size(self) -> int:
+        """Unzipped bytes of the code and its layers, which Lambda limits together."""
+        folders = (self.task, *(layer.parent for layer in self.layers))
+        return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
+
+
+def unzip(archive: Path, folder: Path) -> Path:
+    """Contents of a built zip in `folder`, unpacked once."""
+    if not folder.exists():
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(folder)
+    return folder
+
+
+def environment(function: Unpacked, variables: Mapping[str, str], *, runtime: bool = True) -> dict[str, str]:
+    """What Lambda sets and what the stack sets for a function; nothing of the calling shell."""
+    path = [*function.layers, *([tools.runtime_client()] if runtime else [])]
+    return {
+        "PATH": "/usr/bin:/bin",
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "HOME": "/tmp",  # noqa: S108 - the only folder that Lambda lets a function write to
+        "PYTHONPATH": os.pathsep.join(map(str, path)),
+        "LAMBDA_TASK_ROOT": str(function.task),
+        "AWS_LAMBDA_FUNCTION_NAME": function.name.replace("/", "-"),
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(INVOKE_SECONDS),
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        **variables,
+    }
+
+
+class Emulated:
+    """A running function. Use it as a context manager: leaving it ends every process of it."""
+
+    def __init__(self, function: Unpacked, variables: Mapping[str, str], log: Path) -> None:
+        self._function = function
+        self._variables = variables
+        self._log = log
+        self._port, self._api_port = free_ports(2)
+
+    def __enter__(self) -> Self:
+        command = [
+            str(tools.emulator()),
+            "--runtime-interface-emulator-address",
+            f"127.0.0.1:{self._port}",
+            "--runtime-api-address",
+            f"127.0.0.1:{self._api_port}",
+            *(sys.executable, "-S", "-m", "awslambdaric", "handler.handler"),
+        ]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=self._function.task,
+                env=environment(self._function, self._variables),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            wait_for_port(self._port, self._process)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        # The emulator puts the runtime into a process group of its own, so each descendant is named.
+        for pid in [*descendants(self._process.pid), self._process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(timeout=START_SECONDS)
+
+    @property
+    def log(self) -> str:
+        """What the function and the emulator wrote."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def invoke(self, event: Any) -> Any:
+        """The function's answer; raises FunctionError with the real error type when it raises."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self._port}/2015-03-31/functions/function/invocations", data=json.dumps(event).encode()
+        )
+        with urllib.request.urlopen(request, timeout=INVOKE_SECONDS) as reply:  # noqa: S310
+            body = reply.read()
+        answer = json.loads(body) if body else None
+        if isinstance(answer, dict) and "errorType" in answer:
+            raise FunctionError(answer["errorType"], answer.get("errorMessage", ""), answer.get("stackTrace") or [])
+        return answer
+
+
+def descendants(pid: int) -> list[int]:
+    """Children of a process and theirs."""
+    found: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, listed.read_text(encoding="ascii").split()):
+            found += [child, *descendants(child)]
+    return found
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [opened.getsockname()[1] for opened in sockets]
+    for opened in sockets:
+        opened.close()
+    return ports
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when something listens; raises RuntimeError if the process ends, TimeoutError after START_SECONDS."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the emulator ended with {process.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise TimeoutError(f"nothing listens on port {port}")
