@@ -110,19 +110,12 @@ class Emulated:
         try:
             wait_for_port(self._port, self._process)
         except BaseException:
-            self._end()
+            kill_tree(self._process)
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
-
-    def _end(self) -> None:
-        # The emulator puts the runtime into a process group of its own, so each descendant is named.
-        for pid in [*descendants(self._process.pid), self._process.pid]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._process.wait(timeout=START_SECONDS)
+        kill_tree(self._process)
 
     @property
     def log(self) -> str:
@@ -140,6 +133,14 @@ class Emulated:
         if isinstance(answer, dict) and "errorType" in answer:
             raise FunctionError(answer["errorType"], answer.get("errorMessage", ""), answer.get("stackTrace") or [])
         return answer
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started: the emulator puts the runtime into a process group of its own."""
+    for pid in [*descendants(process.pid), process.pid]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait(timeout=START_SECONDS)
 
 
 def descendants(pid: int) -> list[int]:
