@@ -49,9 +49,9 @@ def names(tenant: str, limit: int = 1_000) -> list[dict[str, Any]]:
     return [_model(item) for item in table.query(f"{tenant}#models", limit=limit) if "body" in item]
 
 
-def get(tenant: str, model: str) -> dict[str, Any] | None:
-    """A model with its route (or None) and route revision, or None. One read: predict calls it."""
-    item = table.get_item(f"{tenant}#models", model)
+def get(tenant: str, model: str, *, consistent: bool = False) -> dict[str, Any] | None:
+    """A model with its route (or None) and route revision, or None. One read, at half the price if not `consistent`."""
+    item = table.get_item(f"{tenant}#models", model, consistent=consistent)
     return None if item is None or "body" not in item else _model(item)
 
 

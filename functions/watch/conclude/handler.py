@@ -1,0 +1,51 @@
+"""Conclude: the workflow's last state, or an event that it was stopped, in; a closed record and `status` out."""
+
+import json
+import time
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from modelmill.aws import jobs, objects
+from modelmill.aws.records import pipelines
+from modelmill.aws.settings import settings
+from modelmill.core.names import UploadKey, quarantine_key
+from modelmill.core.watch.emf import emf_line
+from modelmill.core.watch.outcome import Ending
+
+logger = Logger(service="conclude")
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """`{"status": "SUCCEEDED" | "FAILED" | "CANCELLED", "reason"}`; a run that is closed already stays as it is."""
+    ending = Ending.of(event)
+    tenant, run_id = ending.state["tenant"], ending.state["run_id"]
+    status, reason = ending.run_status(), _reason(ending, tenant, run_id)
+    if ending.rejection:
+        _quarantine(ending.state["upload"], ending.rejection)
+    if pipelines.finish(tenant, run_id, status, ending.outcome(reason)):
+        metric = "PipelineSucceeded" if status == "SUCCEEDED" else "PipelineFailed"
+        if status != "CANCELLED":
+            print(emf_line(int(time.time() * 1_000), {"tenant": tenant}, {metric: (1, "Count")}))  # noqa: T201
+        logger.info("closed", extra={"run_id": run_id, "status": status, "code": (reason or {}).get("code")})
+    return {"status": status, "reason": reason}
+
+
+def _reason(ending: Ending, tenant: str, run_id: str) -> dict[str, Any] | None:
+    if ending.succeeded:
+        return None
+    selected = "select" in ending.state
+    candidates = [] if selected else (ending.state.get("preprocess") or {}).get("candidates", [])
+    running = [stage["stage"] for stage in pipelines.stages(tenant, run_id) if stage["status"] == "RUNNING"]
+    return ending.reason(jobs.failures(tenant, run_id, candidates), running)
+
+
+def _quarantine(upload: dict[str, Any], reason: dict[str, Any]) -> None:
+    """Keep the refused file, with the reason beside it, where no upload of the same name overwrites it."""
+    key = quarantine_key(UploadKey.parse(upload["key"]))
+    bucket = settings().data_bucket
+    try:
+        objects.copy((upload["bucket"], upload["key"]), (bucket, key), upload.get("version_id"))
+    except FileNotFoundError:
+        logger.warning("the refused file was removed meanwhile")
+    document = json.dumps(reason, ensure_ascii=False, indent=1).encode()
+    objects.put(bucket, f"{key}.reason.json", document, "application/json")
