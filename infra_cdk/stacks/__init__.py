@@ -1,0 +1,1 @@
+"""One stack per phase of the life cycle: data, model, serve, watch."""
