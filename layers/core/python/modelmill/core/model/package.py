@@ -2,25 +2,14 @@
 
 `MANIFEST.json` lists the sha256 of every other file; the sha256 of the manifest's canonical bytes is the package's
 digest and its name. Nothing in a package depends on the clock, so equal inputs give an equal digest.
+The checks themselves are in `integrity`, which needs no pydantic.
 """
 
-import re
-
-from modelmill.core.digest import digest_of, sha256
-from modelmill.core.errors import ModelmillError
+from modelmill.core.digest import digest_of
+from modelmill.core.model.integrity import FILES, MANIFEST, TamperedPackage, check_file, check_manifest
 from pydantic import BaseModel, ConfigDict
 
-MANIFEST = "MANIFEST.json"
-FILES = (
-    "model.onnx",
-    "signature.json",
-    "preprocess.json",
-    "labels.json",
-    "metrics.json",
-    "profile.bin",
-    "card.md",
-)
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+__all__ = ["FILES", "MANIFEST", "Manifest", "TamperedPackage", "verify"]
 
 
 class Manifest(BaseModel):
@@ -44,19 +33,10 @@ class Manifest(BaseModel):
         return digest_of(self.model_dump(mode="json"))
 
 
-class TamperedPackage(ModelmillError):
-    """The bytes are not those that were registered."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("tampered_package", message, status=409, hint="register the model again")
-
-
 def verify(manifest: Manifest, expected_digest: str, files: dict[str, bytes]) -> None:
     """Raise TamperedPackage unless the manifest has `expected_digest` and names exactly `files` with their digests."""
-    if manifest.digest != expected_digest:
-        raise TamperedPackage(f"manifest digest {manifest.digest} is not {expected_digest}")
-    if set(manifest.files) != set(files) or not all(_SAFE_NAME.fullmatch(name) for name in manifest.files):
+    digests = check_manifest(manifest.model_dump(mode="json"), expected_digest)
+    if set(digests) != set(files):
         raise TamperedPackage("the package's files are not those of its manifest")
     for name, data in files.items():
-        if sha256(data) != manifest.files[name]:
-            raise TamperedPackage(f"{name} was changed after it was registered")
+        check_file(name, digests[name], data)

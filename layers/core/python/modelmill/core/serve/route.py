@@ -33,13 +33,13 @@ class Route:
 
     def choose(self, key: str) -> str:
         """The version for a caller: the same `key` always gets the same version while the route stands."""
-        point = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
-        version, reached = "", 0.0
+        digest = hashlib.sha256(key.encode(errors="surrogatepass")).digest()
+        point, reached = int.from_bytes(digest[:8], "big") / 2**64, 0.0
         for version, weight in sorted(self.weights.items()):
             reached += weight
             if point < reached:
-                break
-        return version
+                return version
+        return max(self.weights)  # the shares sum to 1 but for rounding
 
     def as_dict(self) -> dict[str, Any]:
         """`{"weights": {…}, "shadow": …}`."""

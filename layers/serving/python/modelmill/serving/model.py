@@ -1,0 +1,94 @@
+"""A loaded model: columns of raw values in, class probabilities out, through one onnxruntime session.
+
+One intra-op thread and no spinning: a function has its vCPU share for itself, and a spinning thread doubles the
+latency of its neighbours in a container. Rows go through the session in blocks, because the width of the padded text
+features is that of the longest text in a block: one long text must not widen a thousand short ones.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from modelmill.core.errors import ModelmillError
+from modelmill.serving.features import Features
+from modelmill.serving.instances import Columns, Field
+from numpy.typing import NDArray
+
+_BLOCK_ROWS = 64
+_OUTPUT = "probabilities"
+
+
+class UnusableModel(ModelmillError):
+    """The package is what was registered, but no session can be made of it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("unusable_model", message, status=409, hint="train and register the model again")
+
+
+class Model:
+    """Raw columns → probabilities. `fields` are the raw inputs, `labels` the classes in the order of the outputs."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load the verified package in `folder`; raises UnusableModel. Ready means: one prediction was made."""
+        signature, preprocess, labels = (
+            json.loads((folder / name).read_bytes()) for name in ("signature.json", "preprocess.json", "labels.json")
+        )
+        self.signature: dict[str, Any] = signature
+        self.labels: list[str] = labels
+        self.is_text: bool = preprocess["kind"] == "text"
+        self.fields = tuple(Field(tensor["name"], tensor["datatype"] != "BYTES") for tensor in signature["inputs"])
+        self._features = Features(preprocess)
+        if set(self._features.field_names) != {field.name for field in self.fields}:
+            raise UnusableModel("the signature's inputs are not those of the preprocessing")
+        path = folder / "model.onnx"
+        self.size = path.stat().st_size
+        self._session = _session(path)
+        self._warm_up()
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float32]:
+        """float32 [rows, classes]. Raises ModelmillError (`no_answer`) for a row whose numbers overflow the model."""
+        rows = len(next(iter(columns.values())))
+        blocks = [self._run(_rows(columns, start)) for start in range(0, rows, _BLOCK_ROWS)]
+        result = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        finite = np.isfinite(result).all(axis=1)
+        if not finite.all():
+            raise ModelmillError(
+                "no_answer",
+                f"instance {int(np.argmin(finite))}: its numbers are too large for this model",
+                status=422,
+                hint="check the units of its numbers",
+            )
+        return result
+
+    def _run(self, columns: Columns) -> NDArray[np.float32]:
+        result: NDArray[np.float32] = self._session.run([_OUTPUT], self._features.arrays(columns))[0]
+        return result
+
+    def _warm_up(self) -> None:
+        blank = {field.name: [None] for field in self.fields}
+        try:
+            shape = self._run(blank).shape
+        # onnxruntime's errors share no base class but Exception.
+        except Exception as error:
+            raise UnusableModel(f"the model does not run ({type(error).__name__})") from error
+        if shape != (1, len(self.labels)):
+            raise UnusableModel(f"the model gives {list(shape)} for one row, not [1, {len(self.labels)}]")
+
+
+def _rows(columns: Columns, start: int) -> Columns:
+    return {name: values[start : start + _BLOCK_ROWS] for name, values in columns.items()}
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # its own messages name tensors and paths: ours name the cause
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    # onnxruntime's errors share no base class but Exception.
+    except Exception as error:
+        raise UnusableModel(f"onnxruntime does not load the model ({type(error).__name__})") from error
