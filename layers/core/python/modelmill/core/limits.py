@@ -15,6 +15,8 @@ API_TIMEOUT_SECONDS = 29
 STATE_PAYLOAD_BYTES = 256 * KIB
 # S3, "Multipart upload limits".
 SINGLE_PUT_BYTES = 5 * GIB
+# S3, "Naming Amazon S3 objects".
+OBJECT_KEY_BYTES = 1_024
 
 # Ours.
 UPLOAD_BYTES = 512 * MIB

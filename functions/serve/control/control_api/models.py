@@ -1,0 +1,116 @@
+"""Models: registered versions, and the route that decides which of them answers; removal of a model."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header
+from modelmill.aws import removal
+from modelmill.aws.records import models
+from modelmill.core.errors import Conflict, ModelmillError, NotFound
+from modelmill.core.model.registration import READY
+from modelmill.core.names import check_name
+from modelmill.core.serve.route import Route
+from pydantic import BaseModel, ConfigDict, Field
+
+from control_api.caller import CallerDep
+
+router = APIRouter(tags=["models"])
+
+
+class NewRoute(BaseModel):
+    """Shares of the traffic per version, summing to 1; a version that shadows them; the revision that it replaces."""
+
+    model_config = ConfigDict(extra="forbid")
+    weights: dict[str, float] = Field(min_length=1, max_length=100)
+    shadow: str | None = None
+    revision: int | None = Field(None, ge=0)
+
+
+@router.get("/models")
+def list_models(caller: CallerDep) -> dict[str, Any]:
+    """The models by name, each with its route."""
+    return {"models": models.names(caller.tenant)}
+
+
+@router.get("/models/{model}")
+def get_model(model: str, caller: CallerDep) -> dict[str, Any]:
+    """A model: its route, how many versions it has, and the traffic that was last observed."""
+    found = _found(caller.tenant, model)
+    versions = models.versions(caller.tenant, found["name"])
+    return found | {
+        "versions": len(versions),
+        "latest": versions[0]["version"] if versions else None,
+        "traffic": models.get_traffic(caller.tenant, found["name"]),
+    }
+
+
+@router.delete("/models/{model}")
+def delete_model(model: str, caller: CallerDep, force: bool = False) -> dict[str, Any]:
+    """Remove the model's versions and packages for good; with `force` also while it has a route."""
+    found = _found(caller.tenant, model)
+    if found["route"] and not force:
+        raise Conflict("model_routed", f"{model!r} has a route: it answers requests", hint="add ?force=true")
+    removal.remove_model(caller.tenant, found["name"], caller.key_name)
+    return {"deleted": found["name"]}
+
+
+@router.get("/models/{model}/versions")
+def list_versions(model: str, caller: CallerDep) -> dict[str, Any]:
+    """The versions of a model, newest first."""
+    found = _found(caller.tenant, model)
+    return {"versions": models.versions(caller.tenant, found["name"])}
+
+
+@router.get("/models/{model}/versions/{version}")
+def get_version(model: str, version: str, caller: CallerDep) -> dict[str, Any]:
+    """A version: digest, metrics, where it came from."""
+    found = models.get_version(caller.tenant, check_name("model", model), version)
+    if found is None:
+        raise NotFound("version", version[:80])
+    return found
+
+
+@router.get("/models/{model}/route")
+def get_route(model: str, caller: CallerDep) -> dict[str, Any]:
+    """The route with its revision, and how it came to be, newest first. No weights: nothing answers."""
+    found = _found(caller.tenant, model)
+    return _route(found) | {"history": models.route_history(caller.tenant, found["name"])}
+
+
+@router.put("/models/{model}/route")
+def put_route(
+    model: str, body: NewRoute, caller: CallerDep, if_match: Annotated[str | None, Header()] = None
+) -> dict[str, Any]:
+    """Move the route. `revision` (or If-Match) says which route is replaced; if it is another by now: 409."""
+    found = _found(caller.tenant, model)
+    ready = {each["version"] for each in models.versions(caller.tenant, found["name"]) if each["status"] == READY}
+    route = Route(body.weights, body.shadow).check(ready)
+    revision = _expected(if_match, body.revision)
+    models.set_route(
+        caller.tenant,
+        found["name"],
+        route,
+        revision=found["revision"] if revision is None else revision,
+        who=f"key {caller.key_name}",
+    )
+    return _route(_found(caller.tenant, model))
+
+
+def _expected(if_match: str | None, revision: int | None) -> int | None:
+    if if_match is None or if_match.strip() == "*":
+        return revision
+    digits = if_match.strip().strip('"')
+    if not digits.isascii() or not digits.isdecimal() or len(digits) > 15:
+        raise ModelmillError("bad_request", "If-Match: not a revision of a route", hint='for example If-Match: "3"')
+    return int(digits)
+
+
+def _route(found: dict[str, Any]) -> dict[str, Any]:
+    route = found["route"] or {"weights": {}, "shadow": None}
+    return {"model": found["name"], "revision": found["revision"], **route}
+
+
+def _found(tenant: str, model: str) -> dict[str, Any]:
+    found = models.get(tenant, check_name("model", model), consistent=True)
+    if found is None:
+        raise NotFound("model", model)
+    return found
