@@ -20,7 +20,7 @@ Columns = Mapping[str, Sequence[object]]
 Arrays = dict[str, NDArray[Any]]
 
 _MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
+_LARGEST = 1e30  # well inside float32, so that differences and products in the graph stay finite
 
 
 class Sparse(NamedTuple):
@@ -125,7 +125,7 @@ def category_of(value: object, name: str) -> str:
 
 
 def number_of(value: object, name: str) -> float:
-    """A cell as a number within float32, NaN for a missing one. Raises ModelmillError (`bad_value`) for other text."""
+    """A cell as a number within ±1e30, NaN for a missing one. Raises ModelmillError (`bad_value`) for other text."""
     text = value if isinstance(value, float) else _scalar(value, name).strip()
     if isinstance(text, str) and text.lower() in _MISSING:
         return math.nan
@@ -135,7 +135,7 @@ def number_of(value: object, name: str) -> float:
         raise ModelmillError(
             "bad_value", f"the field {name!r} must be a number", hint="send a JSON number, or null if it is missing"
         ) from None
-    return min(max(number, -_FLOAT32_MAX), _FLOAT32_MAX) if math.isfinite(number) else math.nan
+    return min(max(number, -_LARGEST), _LARGEST) if math.isfinite(number) else math.nan
 
 
 def _scalar(value: object, name: str) -> str:

@@ -6,11 +6,11 @@ from modelmill.core.model.spec import Candidate
 
 DEFAULTS: dict[Task, tuple[Candidate, ...]] = {
     "text-classification": (
-        Candidate(name="ngram-linear", family="ngram-linear", hyperparameters={"l2": 1.0}),
-        Candidate(name="ngram-embedding", family="ngram-embedding", hyperparameters={"dim": 32, "epochs": 12}),
+        Candidate(name="ngram-linear", family="ngram-linear", hyperparameters={"vocabulary": 100_000}),
+        Candidate(name="ngram-embedding", family="ngram-embedding", hyperparameters={"dim": 16, "epochs": 12}),
     ),
     "tabular-classification": (
-        Candidate(name="linear", family="linear", hyperparameters={"l2": 1.0}),
+        Candidate(name="linear", family="linear"),
         Candidate(name="mlp", family="mlp", hyperparameters={"hidden": 64, "epochs": 60}),
     ),
 }

@@ -1,0 +1,189 @@
+"""Tabular families: raw columns in; imputation, scaling, category lists and a net over them out."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from modelmill.core.model.spec import RunSpec
+from modelmill.serving.features import TabularFeatures, category_of
+from modelmill.training.families import Fitted
+from modelmill.training.logistic import SparseRows, fit, predict
+from modelmill.training.loop import Loop, Run
+from modelmill.training.nets import TabularNet
+from modelmill.training.rows import Rows
+from modelmill.training.scores import best_scale, log_loss
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+_PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
+_BINS = 16
+_BIN_COLUMNS = 1_024
+"""Most columns that the bins of all numbers make together: wide tables get fewer bins per number."""
+_MIN_ROWS_PER_VALUE = 3
+_MAX_VALUES = 1_000
+
+
+class _Prepared(NamedTuple):
+    preprocess: dict[str, Any]
+    tensors: dict[str, Tensor]
+    train: dict[str, Tensor]
+    validation: dict[str, Tensor]
+    train_labels: Tensor
+    validation_labels: Tensor
+
+
+def _prepare(train: Rows, validation: Rows, spec: RunSpec) -> _Prepared:
+    """Category lists and number statistics of the training rows; both splits as tensors."""
+    numbers = [column.name for column in spec.inputs if column.kind == "number"]
+    categories = [column.name for column in spec.inputs if column.kind != "number"]
+    preprocess: dict[str, Any] = {
+        "kind": "tabular",
+        "numbers": numbers,
+        "categories": [{"name": name, "values": _values(train.columns[name], name)} for name in categories],
+    }
+    features = TabularFeatures(preprocess)
+    arrays = features.arrays(train.columns)
+    sizes = [len(column["values"]) + 1 for column in preprocess["categories"]]
+    tensors = {f"numbers.{name}": tensor for name, tensor in _number_tensors(arrays["numbers"]).items()}
+    tensors["sizes"] = torch.tensor(sizes, dtype=torch.int64)
+    tensors["starts"] = tensors["sizes"].cumsum(0) - tensors["sizes"]
+    return _Prepared(
+        preprocess,
+        tensors,
+        {name: torch.from_numpy(array) for name, array in arrays.items()},
+        {name: torch.from_numpy(array) for name, array in features.arrays(validation.columns).items()},
+        torch.from_numpy(train.labels),
+        torch.from_numpy(validation.labels),
+    )
+
+
+def _values(cells: Sequence[object], name: str) -> list[str]:
+    """The values worth a row of their own, most frequent first; rarer ones share the row of what was never seen."""
+    found = Counter(category_of(cell, name) for cell in cells)
+    del found[""]
+    kept = [value for value, rows in found.items() if rows >= _MIN_ROWS_PER_VALUE]
+    return sorted(kept, key=lambda value: (-found[value], value))[:_MAX_VALUES]
+
+
+def _number_tensors(numbers: NDArray[np.float32]) -> dict[str, Tensor]:
+    """Imputation (median), standardisation and quantile bins of `numbers` [rows, N]; NaN is missing."""
+    count = numbers.shape[1]
+    bins = min(_BINS, _BIN_COLUMNS // max(count, 1), max(len(numbers) // 20, 1))
+    fill, centre, scale = np.zeros(count), np.zeros(count), np.zeros(count)
+    edges, widths = np.zeros((count, bins)), np.zeros((count, bins))
+    for index in range(count):
+        column = numbers[:, index].astype(np.float64)
+        known = column[~np.isnan(column)]
+        if not len(known):
+            continue
+        fill[index], centre[index], spread = np.median(known), known.mean(), known.std()
+        scale[index] = 1 / spread if spread > 0 else 0
+        cuts = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)).astype(np.float32)).astype(np.float64)
+        edges[index, : len(cuts) - 1] = cuts[:-1]
+        widths[index, : len(cuts) - 1] = 1 / np.diff(cuts)
+    named = {"fill": fill, "centre": centre, "inverse_scale": scale, "edges": edges, "inverse_widths": widths}
+    return {name: torch.from_numpy(array.astype(np.float32)) for name, array in named.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Linear:
+    """Multinomial logistic regression on piecewise-linear numbers and one-hot categories; L2 chosen on validation."""
+
+    def fit(self, train: Rows, validation: Rows, spec: RunSpec, run: Run) -> Fitted:
+        """Learn; takes seconds, so there is no checkpoint: an interrupted fit begins anew."""
+        data = _prepare(train, validation, spec)
+        classes = len(spec.labels)
+        net = TabularNet(data.tensors, classes, width=classes)
+        rows, held_out = (_one_hot(net, arrays) for arrays in (data.train, data.validation))
+        solution: Tensor | None = None
+        best, best_loss = torch.zeros(rows.matrix.shape[1] + 1, classes, dtype=torch.float64), math.inf
+        for tried, penalty in enumerate(_PENALTIES, start=1):
+            solution = fit(rows, data.train_labels, classes, penalty, solution)
+            loss = log_loss(predict(held_out, solution), data.validation_labels)
+            run.progress(tried / len(_PENALTIES), f"penalty {penalty:g}, validation log loss {loss:.4f}")
+            if loss < best_loss:
+                best, best_loss = solution, loss
+            elif loss > best_loss * 1.02:
+                break  # weaker penalties only overfit more
+        width = net.numbers.width
+        net.load_state_dict(
+            data.tensors
+            | {
+                "leave.weight": best[:width].T.float().contiguous(),
+                "table": best[width:-1].float(),
+                "leave.bias": best[-1].float(),
+            }
+        )
+        return _served(data, net)
+
+
+@torch.no_grad()
+def _one_hot(net: TabularNet, arrays: dict[str, Tensor]) -> SparseRows:
+    """Encoded numbers, then one column per category value: what the net without blocks is linear in."""
+    encoded = net.numbers(arrays["numbers"])
+    taken = encoded != 0
+    categories = arrays["categories"] + net.starts + net.numbers.width
+    lengths = taken.sum(1) + categories.shape[1]
+    offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    used = torch.cat([taken, torch.ones_like(categories, dtype=torch.bool)], dim=1)
+    columns = torch.arange(net.numbers.width).expand(len(encoded), -1)
+    ids = torch.cat([columns, categories], dim=1)[used]
+    values = torch.cat([encoded, torch.ones_like(categories, dtype=encoded.dtype)], dim=1)[used]
+    return SparseRows.of(ids, values, offsets, net.numbers.width + len(net.table))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mlp:
+    """Residual MLP on piecewise-linear numbers and category embeddings (Gorishniy et al. 2021, 2022)."""
+
+    hidden: int = 64
+    blocks: int = 2
+    dim: int = 8
+    epochs: int = 60
+    steps: int = 2_000
+    dropout: float = 0.15
+
+    def fit(self, train: Rows, validation: Rows, spec: RunSpec, run: Run) -> Fitted:
+        """Learn with the loop, at most `steps` steps unless 8 epochs take more."""
+        data = _prepare(train, validation, spec)
+        torch.manual_seed(run.seed)
+        net = TabularNet(
+            data.tensors, len(spec.labels), width=self.dim, hidden=self.hidden, blocks=self.blocks, dropout=self.dropout
+        )
+        torch.nn.init.normal_(net.table, std=0.1)
+        net = net.to(run.device)
+        arrays, held_out = (
+            {name: tensor.to(run.device) for name, tensor in split.items()} for split in (data.train, data.validation)
+        )
+        labels, held_out_labels = data.train_labels.to(run.device), data.validation_labels.to(run.device)
+
+        def loss_of(index: Tensor) -> Tensor:
+            batch = {name: tensor[index] for name, tensor in arrays.items()}
+            return functional.cross_entropy(net(**batch), labels[index])
+
+        def validate() -> float:
+            with torch.no_grad():
+                return log_loss(net(**held_out), held_out_labels)
+
+        self._loop(len(train)).fit(net, len(train), loss_of, validate, run)
+        return _served(data, net.cpu())
+
+    def _loop(self, rows: int) -> Loop:
+        batch = max(16, min(256, rows // 40))
+        epochs = min(self.epochs, max(8, self.steps * batch // rows))
+        return Loop(epochs=epochs, batch=batch, learning_rate=4e-3, weight_decay=1e-2, patience=max(6, epochs // 4))
+
+
+@torch.no_grad()
+def _served(data: _Prepared, net: TabularNet) -> Fitted:
+    """The net with its temperature folded in, and its logits of the validation rows."""
+    net.eval()
+    logits = net(**data.validation)
+    factor = best_scale(logits, data.validation_labels)
+    net.scale(factor)
+    return Fitted(data.preprocess, net, logits * factor)
