@@ -12,13 +12,15 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self
 
+from infra_cdk.bundling import Bundles
+from infra_cdk.layers import FUNCTION_LAYERS
 from tests.functions.rie import tools
 
 START_SECONDS = 20
@@ -37,30 +39,39 @@ class FunctionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """A function as Lambda lays it out: its code (`/var/task`) and the `python` folders of its layers (`/opt`)."""
+    """A function as Lambda lays it out: its code is `/var/task`, its layers are merged into `/opt`."""
 
     name: str
     task: Path
-    layers: tuple[Path, ...]
+    opt: Path
 
     @property
     def size(self) -> int:
         """Unzipped bytes of the code and its layers, which Lambda limits together."""
-        folders = (self.task, *(layer.parent for layer in self.layers))
-        return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
+        files = (path for folder in (self.task, self.opt) for path in folder.rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in files)
 
 
-def unzip(archive: Path, folder: Path) -> Path:
-    """Contents of a built zip in `folder`, unpacked once."""
-    if not folder.exists():
-        with zipfile.ZipFile(archive) as opened:
-            opened.extractall(folder)
-    return folder
+def unpack(name: str, bundles: Bundles, root: Path) -> Unpacked:
+    """Unpack a built function and its layers under `root`, each set of layers once."""
+    carried = FUNCTION_LAYERS[name]
+    opt, task = root / "opt" / "+".join(carried), root / "task" / name
+    if not opt.exists():
+        for layer in carried:
+            _unzip(bundles.layer(layer), opt)
+    if not task.exists():
+        _unzip(bundles.function(name), task)
+    return Unpacked(name, task, opt)
 
 
-def environment(function: Unpacked, variables: Mapping[str, str], *, runtime: bool = True) -> dict[str, str]:
+def _unzip(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(folder)
+
+
+def environment(function: Unpacked, variables: Mapping[str, str]) -> dict[str, str]:
     """What Lambda sets and what the stack sets for a function; nothing of the calling shell."""
-    path = [*function.layers, *([tools.runtime_client()] if runtime else [])]
+    path = (function.opt / "python", tools.runtime_client())
     return {
         "PATH": "/usr/bin:/bin",
         "LANG": "en_US.UTF-8",
@@ -118,17 +129,21 @@ class Emulated:
         kill_tree(self._process)
 
     @property
+    def pid(self) -> int:
+        """Of the emulator; the runtime is its child."""
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What the function and the emulator wrote."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def invoke(self, event: Any) -> Any:
         """The function's answer; raises FunctionError with the real error type when it raises."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self._port}/2015-03-31/functions/function/invocations", data=json.dumps(event).encode()
-        )
-        with urllib.request.urlopen(request, timeout=INVOKE_SECONDS) as reply:  # noqa: S310
-            body = reply.read()
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=INVOKE_SECONDS)
+        with contextlib.closing(connection):
+            connection.request("POST", "/2015-03-31/functions/function/invocations", json.dumps(event))
+            body = connection.getresponse().read()
         answer = json.loads(body) if body else None
         if isinstance(answer, dict) and "errorType" in answer:
             raise FunctionError(answer["errorType"], answer.get("errorMessage", ""), answer.get("stackTrace") or [])

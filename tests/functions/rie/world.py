@@ -55,6 +55,12 @@ class World:
         listed = _client("stepfunctions", self.endpoint).list_executions(stateMachineArn=self.state_machine_arn)
         return [execution["name"] for execution in listed["executions"]]
 
+    def input_of(self, execution: str) -> dict[str, Any]:
+        """What an execution was started with."""
+        arn = self.state_machine_arn.replace(":stateMachine:", ":execution:") + f":{execution}"
+        described = _client("stepfunctions", self.endpoint).describe_execution(executionArn=arn)
+        return dict(json.loads(described["input"]))
+
     def put(self, bucket: str, key: str, data: bytes) -> None:
         """Store an object."""
         self.s3.put_object(Bucket=bucket, Key=key, Body=data)
