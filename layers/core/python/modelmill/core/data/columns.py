@@ -1,0 +1,123 @@
+"""What kind a column is: its summary in, one of number, category, text, identifier, constant out.
+
+The rules look at values only; a name counts just where it says that a column is a key (`id`, `编号`).
+"""
+
+import re
+from dataclasses import dataclass
+
+from modelmill.core.model.spec import ColumnKind
+
+MAX_CATEGORIES = 1_000
+"""More distinct values than this are a key, not a category."""
+LONG_TEXT_WORDS, LONG_TEXT_CJK = 5.0, 8.0
+"""Mean words (or Chinese, Japanese, Korean characters) from which a column is free text for certain."""
+SHORT_TEXT_WORDS, SHORT_TEXT_CJK = 3.0, 4.0
+_ALMOST = 0.98
+_ID_WORDS = frozenset({"id", "ids", "uid", "uuid", "guid", "index", "idx", "rowid", "unnamed", "编号", "序号", "主键"})
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_a-zA-Z]+")
+
+
+def name_words(name: str) -> tuple[str, ...]:
+    """Lower-case words of a column's name: `LoanStatus_2` and `loan status` are both ("loan", "status")."""
+    return tuple(word.lower() for word in _WORD.findall(name))
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSummary:
+    """A column of the cleaned file. `numbers` and `integers` count the values that read as one; `distinct` is an estimate.
+
+    `mean_words` and `mean_cjk` are per non-null value; `minimum` and `maximum` are of the numbers.
+    """
+
+    name: str
+    rows: int
+    nulls: int
+    numbers: int
+    integers: int
+    distinct: float
+    minimum: float | None
+    maximum: float | None
+    mean_words: float
+    mean_cjk: float
+
+    @property
+    def values(self) -> int:
+        """How many rows have a value."""
+        return self.rows - self.nulls
+
+    @property
+    def is_number(self) -> bool:
+        """True if (nearly) every value reads as a number; the few others count as missing."""
+        return self.values > 0 and self.numbers >= _ALMOST * self.values
+
+    @property
+    def is_integer(self) -> bool:
+        """True if it is a number column without fractions."""
+        return self.is_number and self.integers == self.numbers
+
+    @property
+    def distinct_ratio(self) -> float:
+        """Distinct values per value, 0 for an empty column."""
+        return min(1.0, self.distinct / self.values) if self.values else 0.0
+
+    @property
+    def is_long_text(self) -> bool:
+        """True for sentences and longer."""
+        return self.mean_words >= LONG_TEXT_WORDS or self.mean_cjk >= LONG_TEXT_CJK
+
+    @property
+    def is_almost_empty(self) -> bool:
+        """True if fewer than one row in twenty has a value."""
+        return self.values < 0.05 * self.rows
+
+
+def _is_key(summary: ColumnSummary) -> bool:
+    """True for numbers that name a row or a thing rather than measure it."""
+    if not summary.is_integer or summary.minimum is None or summary.maximum is None:
+        return False
+    if _ID_WORDS & set(name_words(summary.name)) and (summary.distinct > 100 or summary.distinct_ratio > 0.9):
+        return True
+    run = summary.maximum - summary.minimum + 1
+    return summary.values >= 20 and summary.distinct_ratio >= 0.95 and run == summary.values
+
+
+def _kind_of_strings(summary: ColumnSummary) -> ColumnKind:
+    wordy = summary.mean_words >= SHORT_TEXT_WORDS or summary.mean_cjk >= SHORT_TEXT_CJK
+    if wordy and summary.distinct > 20 and (summary.distinct_ratio >= 0.3 or summary.mean_words >= 15):
+        return "text"
+    if summary.is_long_text and summary.distinct_ratio > 0.9:
+        return "text"
+    if summary.distinct > MAX_CATEGORIES or summary.distinct_ratio > 0.95:
+        return "identifier"
+    return "category" if summary.distinct <= 20 or summary.distinct_ratio <= 0.5 else "identifier"
+
+
+def kind_of(summary: ColumnSummary) -> ColumnKind:
+    """The column's kind; an (almost) empty column is constant too."""
+    if summary.is_almost_empty or (summary.distinct < 1.5 and summary.nulls == 0):
+        return "constant"
+    if summary.is_number:
+        if summary.distinct < 1.5:
+            return "category"
+        return "identifier" if _is_key(summary) else "number"
+    return _kind_of_strings(summary)
+
+
+def is_regression_target(summary: ColumnSummary) -> bool:
+    """True for a target that measures: classes are few, or a dense run of whole numbers such as 0..99."""
+    if not summary.is_number or summary.minimum is None or summary.maximum is None:
+        return False
+    if not summary.is_integer:
+        return summary.distinct > 10 or summary.values < 10 * summary.distinct
+    if summary.distinct <= 20:
+        return False
+    dense = summary.distinct > 0.5 * (summary.maximum - summary.minimum + 1)
+    return not (dense and summary.distinct <= 200 and summary.values >= 10 * summary.distinct)
+
+
+def can_be_classes(summary: ColumnSummary) -> bool:
+    """True if the column could be a target nobody named: at least two classes that come back often."""
+    if summary.values == 0 or summary.distinct < 1.5 or is_regression_target(summary) or summary.is_almost_empty:
+        return False
+    return summary.distinct <= 20 or (summary.distinct <= 200 and summary.distinct_ratio <= 0.1)

@@ -1,0 +1,18 @@
+"""How many rows of a class go where: a count and the recipe's shares in, counts of train, validation and test out."""
+
+from modelmill.core.limits import MIN_ROWS_PER_CLASS
+from modelmill.core.model.recipe import Split
+
+SPLITS = ("train", "validation", "test")
+
+
+def split_sizes(rows: int, split: Split) -> tuple[int, int, int]:
+    """Rows of one class for (train, validation, test), each at least one.
+
+    Raises ValueError below MIN_ROWS_PER_CLASS rows: such a class is quarantined before.
+    """
+    if rows < MIN_ROWS_PER_CLASS:
+        raise ValueError(f"a class of {rows} rows cannot reach three splits")
+    validation = min(max(1, round(rows * split.validation)), rows - 2)
+    test = min(max(1, round(rows * split.test)), rows - validation - 1)
+    return rows - validation - test, validation, test

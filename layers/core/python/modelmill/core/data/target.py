@@ -1,0 +1,98 @@
+"""Which column is the target when the recipe does not say: summaries in file order in, a column's name out.
+
+Tiers from certain to desperate; within a tier the last column wins, because targets tend to come last.
+"""
+
+from collections.abc import Callable, Sequence
+
+from modelmill.core.data.columns import ColumnSummary, can_be_classes, is_regression_target, name_words
+from modelmill.core.errors import Rejected
+
+_DECISIVE = ("label", "labels", "target", "class", "outcome", "标签", "目标", "类别", "分类", "标注")
+_USUAL = (
+    "y", "sentiment", "polarity", "species", "diagnosis", "variety", "emotion", "intent", "topic", "情感", "情感倾向",
+    "意图", "主题", "情绪",
+)  # fmt: skip
+_OUTCOMES = frozenset(
+    "survived survival churn churned exited attrition approved approval accepted default defaulted fraud fraudulent spam"
+    " response responded clicked purchased converted subscribed recommended satisfaction satisfied stroke disease death"
+    " died canceled cancelled cancellation toxic won winner decision risk readmitted returned hired admitted passed"
+    " failed failure outcome deposit creditability tomorrow 是否".split()
+)
+_MAYBE = ("category", "income", "salary", "type", "genre", "rating", "stars", "quality", "grade", "score", "status",
+          "result", "类型", "结果", "评分", "等级")  # fmt: skip
+_AMOUNTS = frozenset(
+    "price value saleprice cost costs charges amount salary income medv mpg sales 价格 房价 销量".split()
+)
+
+
+def _words(summary: ColumnSummary) -> set[str]:
+    return set(name_words(summary.name))
+
+
+def _named(summary: ColumnSummary, names: Sequence[str]) -> bool:
+    return " ".join(name_words(summary.name)) in names
+
+
+def _mentions(summary: ColumnSummary, names: Sequence[str]) -> bool:
+    """A word of the name is one of `names`; Chinese has no spaces, so there a part of the name is enough."""
+    return bool(_words(summary) & set(names)) or any(
+        name in summary.name for name in names if not name.isascii() and len(name) > 1
+    )
+
+
+def _is_outcome(summary: ColumnSummary) -> bool:
+    return _mentions(summary, tuple(_OUTCOMES)) or name_words(summary.name)[:1] == ("is",)
+
+
+def _is_binary(summary: ColumnSummary) -> bool:
+    return summary.distinct < 2.5
+
+
+_TIERS: tuple[Callable[[ColumnSummary], bool], ...] = (
+    lambda s: _named(s, _USUAL),
+    lambda s: _is_outcome(s) and _is_binary(s),
+    lambda s: _is_outcome(s),
+    lambda s: _named(s, _MAYBE[:1]),
+    lambda s: _mentions(s, _DECISIVE + _USUAL),
+    lambda s: _named(s, _MAYBE),
+)
+
+
+def guess_target(summaries: Sequence[ColumnSummary]) -> str:
+    """The target's name; raises Rejected (`missing_target`, or `one_class` for a file with nothing to tell apart)."""
+    for name in _DECISIVE:
+        for summary in summaries:
+            if _named(summary, (name,)) and not (summary.is_long_text and summary.distinct_ratio > 0.5):
+                return summary.name
+    classes = [summary for summary in summaries if can_be_classes(summary)]
+    for tier in _TIERS:
+        found = [summary.name for summary in classes if tier(summary)]
+        if found:
+            return found[-1]
+    return _by_place(summaries, classes)
+
+
+def _by_place(summaries: Sequence[ColumnSummary], classes: Sequence[ColumnSummary]) -> str:
+    """An amount at the end of the row, else the last column, the first, any; an empty column has no place."""
+    filled = [summary for summary in summaries if not summary.is_almost_empty]
+    amounts = [s.name for s in filled[-2:] if is_regression_target(s) and _words(s) & (_AMOUNTS | {"y"})]
+    if amounts:
+        return amounts[-1]
+    names = [summary.name for summary in classes]
+    for place in (filled[-1:], filled[:1]):
+        if place and place[0].name in names:
+            return place[0].name
+    return names[-1] if names else _nothing_found(summaries, filled)
+
+
+def _nothing_found(summaries: Sequence[ColumnSummary], filled: Sequence[ColumnSummary]) -> str:
+    numbers = [s for s in filled[-1:] if is_regression_target(s)]
+    if numbers:
+        return numbers[0].name
+    hint = "name it in recipe.yaml: `target: COLUMN`, or call the column `label`"
+    constant = [s.name for s in filled if s.distinct < 1.5]
+    if constant:
+        raise Rejected("one_class", f"column {constant[-1]!r} has one value only: nothing to tell apart", hint=hint)
+    columns = ", ".join(s.name for s in summaries[:50])
+    raise Rejected("missing_target", f"no column looks like a target; the columns are: {columns}", hint=hint)

@@ -1,0 +1,71 @@
+"""Cleaning: record batches of raw strings in, the same rows trimmed, with nulls and types, out.
+
+`clean` needs nothing but the batch, so it runs on any shard; `typed` needs the kinds that the whole file decided.
+"""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from modelmill.core.model.spec import Column
+
+_MISSING = pa.array(
+    ["", "?", "-", "--", "NA", "N/A", "n/a", "na", "<NA>", "#N/A", "NaN", "nan", "NAN", "-nan", "NULL", "Null", "null",
+     "None", "NaT", "\\N", "#NULL!", "#DIV/0!", "#VALUE!", "inf", "-inf", "Infinity", "-Infinity"],
+    pa.large_string(),
+)  # fmt: skip
+# No leading zeros: 007 and 01234 are codes.
+_PLAIN = r"^[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
+_GROUPED = "^[+-]?[1-9][0-9]{0,2}(?:[ \u00a0\u202f,][0-9]{3})+(?:\\.[0-9]+)?$"
+LARGEST = 3.0e38
+"""Numbers beyond it do not fit a float32, in which models compute: they count as missing."""
+
+
+def clean(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Trim every cell; an empty one, and what people write for a missing value, becomes null."""
+    columns = []
+    for column in batch.columns:
+        trimmed = pc.utf8_trim_whitespace(column)
+        columns.append(pc.if_else(pc.is_in(trimmed, value_set=_MISSING), pa.scalar(None, pa.large_string()), trimmed))
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def parse_numbers(strings: pa.Array) -> pa.Array:
+    """float64 of the strings that are finite decimal numbers (1,234.5 and 1 234.5 too), null for the others."""
+    plain = pc.match_substring_regex(strings, _PLAIN)
+    if pc.any(pc.invert(plain)).as_py():
+        short = pc.and_(pc.invert(plain), pc.less(pc.utf8_length(strings), 32))
+        grouped = pc.and_(short, pc.match_substring_regex(pc.if_else(short, strings, ""), _GROUPED))
+        if pc.any(grouped).as_py():
+            joined = pc.replace_substring_regex(pc.if_else(grouped, strings, "0"), "[ \u00a0\u202f,]", "")
+            strings = pc.if_else(grouped, joined, strings)
+            plain = pc.or_(plain, grouped)
+    kept = pc.if_else(plain, strings, pa.scalar(None, strings.type))
+    numbers = pc.cast(pc.utf8_ltrim(kept, characters="+"), pa.float64())
+    return pc.if_else(pc.less_equal(pc.abs(numbers), LARGEST), numbers, pa.scalar(None, pa.float64()))
+
+
+def typed(batch: pa.RecordBatch, inputs: Sequence[Column]) -> pa.RecordBatch:
+    """The input columns of a clean batch: numbers as float64, all else as strings."""
+    columns = [
+        parse_numbers(batch.column(column.name)) if column.kind == "number" else batch.column(column.name)
+        for column in inputs
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=[column.name for column in inputs])
+
+
+def class_names(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The target as class names: whole numbers without fraction (1, not 1.0), booleans as true and false."""
+    distinct = pc.unique(values).drop_null()
+    lower = pc.utf8_lower(distinct)
+    if pc.all(pc.is_in(lower, value_set=pa.array(["true", "false"], pa.large_string()))).as_py():
+        return pc.utf8_lower(values)
+    numbers = parse_numbers(distinct)
+    if numbers.null_count:
+        return values
+    names = pa.array([_number_name(number) for number in numbers.to_pylist()], pa.large_string())
+    return pc.take(names, pc.index_in(values, value_set=distinct))
+
+
+def _number_name(number: float) -> str:
+    return str(int(number)) if number == int(number) and abs(number) < 2**53 else repr(number)

@@ -1,0 +1,71 @@
+"""Delimited text (RFC 4180 and its relatives): a file in, record batches of strings and ragged rows out."""
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+from modelmill.core.errors import Rejected
+from modelmill.core.limits import CELL_CHARACTERS, MIB
+from modelmill.frames.dialect import SAMPLE_BYTES, Dialect, sniff_dialect
+from modelmill.frames.encoding import Encoding, open_utf8
+from modelmill.frames.readers import RAW_CHARACTERS, BadRow, Reading
+
+_BLOCK_BYTES = 8 * MIB
+
+
+def read_delimited(path: Path, encoding: Encoding, suffix: str) -> Reading:
+    """Open a delimited file; see `readers.read` for what it raises."""
+    with open_utf8(path, encoding) as stream:
+        sample = stream.read(SAMPLE_BYTES)
+        complete = not stream.read(1)
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(sample)
+    dialect = sniff_dialect(text, suffix, complete=complete)
+    reading = Reading(warnings=list(dialect.warnings))
+    reading.batches = _batches(path, encoding, dialect, reading.bad)
+    return reading
+
+
+def _open(stream: Any, dialect: Dialect, bad: list[BadRow]) -> pa.csv.CSVStreamingReader:
+    def keep_ragged(row: Any) -> str:
+        # Arrow counts rows from 1 with the header as the first, so its number less one is ours.
+        bad.append(BadRow(row.number - 1, "ragged_row", row.text[:RAW_CHARACTERS]))
+        return "skip"
+
+    # Positions, not names: names may repeat. One thread, because only then rows have numbers.
+    positions = [str(index) for index in range(len(dialect.header))]
+    return pa.csv.open_csv(
+        pa.PythonFile(stream, mode="r"),
+        read_options=pa.csv.ReadOptions(
+            use_threads=False, block_size=_BLOCK_BYTES, column_names=positions, skip_rows_after_names=1
+        ),
+        parse_options=pa.csv.ParseOptions(
+            delimiter=dialect.delimiter,
+            quote_char=False if dialect.quoting == "off" else '"',
+            double_quote=dialect.quoting == "doubled",
+            escape_char="\\" if dialect.quoting == "escaped" else False,
+            newlines_in_values=dialect.quoting != "off",
+            invalid_row_handler=keep_ragged,
+        ),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(positions, pa.large_string()), strings_can_be_null=False
+        ),
+    )
+
+
+def _batches(path: Path, encoding: Encoding, dialect: Dialect, bad: list[BadRow]) -> Iterator[pa.RecordBatch]:
+    with open_utf8(path, encoding) as stream:
+        try:
+            for batch in _open(stream, dialect, bad):
+                yield batch.rename_columns(list(dialect.header))
+        except pa.ArrowInvalid as error:
+            if "Empty CSV" in str(error):
+                return
+            raise Rejected(
+                "damaged_file",
+                "a row cannot be read: it is longer than a block, or a quote is never closed",
+                limit=CELL_CHARACTERS,
+                hint='close every double quote, and write a quote inside a quoted cell as ""',
+            ) from None

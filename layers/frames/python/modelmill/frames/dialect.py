@@ -1,0 +1,165 @@
+"""The dialect of a delimited file: the first megabyte of its text in; delimiter, quoting and column names out."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from modelmill.core.data.version import DataWarning
+from modelmill.core.errors import Rejected
+from modelmill.core.limits import CELL_CHARACTERS, COLUMNS
+
+SAMPLE_BYTES = 1024 * 1024
+Quoting = Literal["doubled", "escaped", "off"]
+_DELIMITERS = (",", "\t", ";", "|")
+_BY_SUFFIX = {".tsv": "\t", ".tab": "\t", ".csv": ","}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How to cut rows into cells. `quoting`: quotes doubled inside quotes, escaped by a backslash, or mere characters."""
+
+    delimiter: str
+    quoting: Quoting
+    header: tuple[str, ...]
+    """Unique, trimmed, never empty."""
+    warnings: tuple[DataWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    delimiter: str
+    quoting: Quoting
+    rows: list[list[str]]
+    well_formed: bool
+
+    @property
+    def share(self) -> float:
+        """Share of rows with as many cells as the header."""
+        width = len(self.rows[0])
+        return sum(len(row) == width for row in self.rows) / len(self.rows)
+
+    @property
+    def swallows_lines(self) -> bool:
+        return any("\n" in cell for row in self.rows for cell in row)
+
+
+def _rows(text: str, delimiter: str, quoting: Quoting) -> tuple[list[list[str]], bool]:
+    """Rows of the sample, and whether its quotes are balanced; the cut at the sample's end does not count."""
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_NONE if quoting == "off" else csv.QUOTE_MINIMAL,
+        doublequote=quoting == "doubled",
+        escapechar="\\" if quoting == "escaped" else None,
+        strict=quoting != "off",
+    )
+    rows: list[list[str]] = []
+    try:
+        rows.extend(row for row in reader if row)
+    except csv.Error as error:
+        return rows, "unexpected end" in str(error)
+    return rows, True
+
+
+def _attempts(text: str, delimiters: Sequence[str]) -> list[_Attempt]:
+    attempts = []
+    first = text.lstrip("\r\n").split("\n", 1)[0]
+    quotings: tuple[Quoting, ...] = ("doubled", "escaped", "off") if '\\"' in text else ("doubled", "off")
+    for delimiter in delimiters:
+        if delimiter not in first and '"' not in first:
+            continue
+        for quoting in quotings if '"' in text else quotings[:1]:
+            rows, well_formed = _rows(text, delimiter, quoting)
+            if rows and len(rows[0]) > 1:
+                attempts.append(_Attempt(delimiter, quoting, rows, well_formed))
+    return attempts
+
+
+def _rank(attempt: _Attempt, attempts: list[_Attempt]) -> tuple[float, bool, bool, int]:
+    """Well-formed and consistent first; quotes that swallow lines lose to an equally consistent reading without."""
+    share = round(attempt.share, 2)
+    rival = any(
+        other.delimiter == attempt.delimiter and other.quoting == "off" and other.share == 1 for other in attempts
+    )
+    swallowed = rival and attempt.quoting != "off" and attempt.swallows_lines
+    broken = not attempt.well_formed
+    return (share - 0.5 * broken, not swallowed, attempt.quoting != "off", len(attempt.rows[0]))
+
+
+def sniff_dialect(sample: str, suffix: str = "", *, complete: bool = True) -> Dialect:
+    """The dialect of a file that begins with `sample`; raises Rejected: one_column, no_header, not_a_data_file,
+    too_many_columns. `complete` says that the sample is the whole file; `suffix` breaks ties.
+    """
+    # The csv module's limit is per process; ours is the larger one everywhere.
+    csv.field_size_limit(max(csv.field_size_limit(), CELL_CHARACTERS, SAMPLE_BYTES))
+    text = sample if complete else sample[: sample.rfind("\n") + 1] or sample
+    preferred = _BY_SUFFIX.get(suffix)
+    delimiters = sorted(_DELIMITERS, key=lambda delimiter: delimiter != preferred)
+    attempts = _attempts(text, delimiters)
+    if not attempts:
+        raise Rejected(
+            "one_column",
+            "the first row has one column only: inputs and a target need two",
+            hint="separate columns by commas, tabs, semicolons or bars, with the column names in the first row",
+        )
+    best = max(attempts, key=lambda attempt: _rank(attempt, attempts))
+    if best.share < 0.3 and len(best.rows) > 3:
+        raise Rejected(
+            "not_a_data_file",
+            f"the lines have no constant number of columns (the first has {len(best.rows[0])})",
+            hint='put cells that contain the separator into double quotes: "a, b"',
+        )
+    if len(best.rows[0]) > COLUMNS:
+        raise Rejected("too_many_columns", f"the file has {len(best.rows[0])} columns", limit=COLUMNS)
+    _check_header(best.rows)
+    header, warnings = unique_names(best.rows[0])
+    return Dialect(best.delimiter, best.quoting, header, warnings)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_header(rows: list[list[str]]) -> None:
+    """Refuse a first row that is data: mostly numbers, or a value that its column repeats."""
+    header = [cell.strip() for cell in rows[0]]
+    numbers = [cell for cell in header if _is_number(cell)]
+    counted = [str(index) for index in range(len(numbers))]
+    looks_like_data = 2 * len(numbers) >= len(header) and numbers != counted
+    body = [row for row in rows[1:2000] if len(row) == len(header)]
+    for index, cell in enumerate(header):
+        seen = Counter(row[index].strip() for row in body)
+        looks_like_data |= bool(cell) and seen[cell] >= 2 and seen[cell] >= 0.02 * len(body)
+    if looks_like_data:
+        names = ", ".join(cell[:30] for cell in header[:10])
+        raise Rejected(
+            "no_header",
+            f"the first row looks like data, not like column names: {names}",
+            hint="add a first row with a name for each column, for example: text,label",
+        )
+
+
+def unique_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[DataWarning, ...]]:
+    """Trimmed names, `column_N` for an empty one, `_2`, `_3` … after a name that was there already."""
+    taken: dict[str, None] = {}
+    changed = []
+    for number, raw in enumerate(names, start=1):
+        base = name = raw.strip().strip("\ufeff") or f"column_{number}"
+        again = 1
+        while name in taken:
+            again += 1
+            name = f"{base}_{again}"
+        if name != base:
+            changed.append(name)
+        taken[name] = None
+    if not changed:
+        return tuple(taken), ()
+    text = f"column names that were there already got a number: {', '.join(changed[:20])}"
+    return tuple(taken), (DataWarning(code="column_renamed", message=text),)

@@ -1,0 +1,110 @@
+"""Text of an upload: a path in; its encoding, found by decoding all of it, and a stream of UTF-8 bytes out."""
+
+import codecs
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from modelmill.core.data.version import DataWarning
+from modelmill.core.limits import MIB
+from modelmill.frames.source import open_unpacked, utf16_without_mark
+
+_COMMON_CJK = re.compile(r"[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef\u2010-\u2026]")
+_SAMPLE_CHARACTERS = 4 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A Python codec; `errors` is "replace" where a few bytes are bad."""
+
+    codec: str
+    errors: str = "strict"
+    warnings: tuple[DataWarning, ...] = ()
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with open_unpacked(path) as stream:
+        while chunk := stream.read(4 * MIB):
+            yield chunk
+
+
+def _decodes(path: Path, codec: str) -> bool:
+    decoder = codecs.getincrementaldecoder(codec)()
+    try:
+        for chunk in _chunks(path):
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decoded(path: Path, codec: str) -> Iterator[str]:
+    """The first characters outside ASCII of the file, with U+FFFD for bad bytes."""
+    decoder = codecs.getincrementaldecoder(codec)("replace")
+    left = _SAMPLE_CHARACTERS
+    for chunk in _chunks(path):
+        text = re.sub(r"[\x00-\x7f]+", "", decoder.decode(chunk))[:left]
+        yield text
+        left -= len(text)
+        if left <= 0:
+            return
+
+
+def detect(path: Path) -> Encoding:
+    """UTF-8 or UTF-16 by mark, then what decodes: UTF-8, UTF-8 with few bad bytes, GB18030, and Windows-1252 at last."""
+    with open_unpacked(path) as stream:
+        head = stream.read(64 * 1024)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return Encoding("utf-16", "replace")
+    if unmarked := utf16_without_mark(head):
+        return Encoding(unmarked, "replace")
+    if _decodes(path, "utf-8"):
+        return Encoding("utf-8-sig")
+    foreign = "".join(_decoded(path, "utf-8"))
+    if len(foreign) > 10 * foreign.count("\ufffd"):
+        return Encoding("utf-8-sig", "replace", (_warning("some bytes are not UTF-8 and were replaced"),))
+    if _decodes(path, "gb18030"):
+        foreign = "".join(_decoded(path, "gb18030"))
+        if len(_COMMON_CJK.findall(foreign)) > 0.8 * len(foreign):
+            return Encoding("gb18030", "strict", (_warning("the file is not UTF-8; it was read as GB18030"),))
+    return Encoding("cp1252", "replace", (_warning("the file is not UTF-8; it was read as Windows-1252"),))
+
+
+def _warning(message: str) -> DataWarning:
+    return DataWarning(code="encoding_guessed", message=f"{message}; save it as UTF-8 to be sure")
+
+
+class _Recoded(io.RawIOBase):
+    """UTF-8 bytes of a stream in another encoding."""
+
+    def __init__(self, inner: BinaryIO, encoding: Encoding) -> None:
+        self._inner = inner
+        self._decoder = codecs.getincrementaldecoder(encoding.codec)(encoding.errors)
+        self._ready = b""
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._ready and not self._ended:
+            chunk = self._inner.read(MIB)
+            self._ended = not chunk
+            self._ready = self._decoder.decode(chunk, final=self._ended).encode("utf-8", "replace")
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
+
+    def close(self) -> None:
+        self._inner.close()
+        super().close()
+
+
+def open_utf8(path: Path, encoding: Encoding) -> BinaryIO:
+    """The file's text as UTF-8 bytes without a byte order mark."""
+    return io.BufferedReader(_Recoded(open_unpacked(path), encoding), MIB)

@@ -1,0 +1,198 @@
+"""The data phase on one machine: a file and a recipe in; a plan, split rows, quarantine and profiles out."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
+from modelmill.core.data.accounts import UnusableData, accounts
+from modelmill.core.data.plan import Plan, make_plan
+from modelmill.core.data.version import DataWarning, Rows
+from modelmill.core.digest import canonical_json
+from modelmill.core.errors import Rejected
+from modelmill.core.limits import MAX_CLASSES, MIN_ROWS, MIN_ROWS_PER_CLASS
+from modelmill.core.model.recipe import Recipe
+from modelmill.frames.clean import class_names, clean, typed
+from modelmill.frames.profile import Profile
+from modelmill.frames.quarantine import USED, Integers, find_leaks, judge, reason_of, row_digests
+from modelmill.frames.readers import RAW_CHARACTERS, BadRow, read
+from modelmill.frames.splitting import split_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A file in memory: clean strings, the numbers of its rows from 1, what could not be read, and its profile."""
+
+    table: pa.Table
+    numbers: Integers
+    bad: list[BadRow]
+    profile: Profile
+    warnings: list[DataWarning]
+
+    @property
+    def read(self) -> int:
+        """Rows of the file, readable or not."""
+        return self.table.num_rows + len(self.bad)
+
+    def content(self) -> str:
+        """sha256 of all cells: the same for the same rows in another format, encoding or chunking."""
+        digest = sha256()
+        for name, column in zip(self.table.column_names, self.table.columns, strict=True):
+            lengths, values = sha256(), sha256()
+            for chunk in column.chunks:
+                lengths.update(pc.fill_null(pc.binary_length(chunk), -1).to_numpy(zero_copy_only=False).tobytes())
+                present = chunk.drop_null()
+                offsets = np.frombuffer(present.buffers()[1], np.int64)[
+                    present.offset : present.offset + len(present) + 1
+                ]
+                if len(present):
+                    values.update(memoryview(present.buffers()[2])[offsets[0] : offsets[-1]])
+            digest.update(canonical_json([name, lengths.hexdigest(), values.hexdigest()]))
+        digest.update(canonical_json([[row.number, row.reason, row.raw] for row in self.bad]))
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the data phase decided and made of a file."""
+
+    content: str
+    plan: Plan
+    rows: Rows
+    labels: list[str]
+    splits: dict[str, pa.Table]
+    quarantine: list[dict[str, Any]]
+    file_profile: Profile
+    train_profile: Profile
+    warnings: list[DataWarning]
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Quarantine reason → number of rows."""
+        return dict(Counter(row["reason"] for row in self.quarantine))
+
+
+def load(path: Path, name: str) -> Loaded:
+    """Read and clean a whole file; raises what `readers.read` raises."""
+    reading = read(path, name)
+    tables: list[pa.Table] = []
+    profile = Profile(0, {})
+    for raw in reading.batches:
+        batch = clean(raw)
+        tables.append(pa.Table.from_batches([batch]))
+        profile = profile.merge(Profile.of(batch)) if profile.rows else Profile.of(batch)
+    table = pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
+    every = np.arange(1, table.num_rows + len(reading.bad) + 1)
+    numbers = np.setdiff1d(every, [row.number for row in reading.bad], assume_unique=True)
+    return Loaded(table, numbers, reading.bad, profile, reading.warnings)
+
+
+def prepare(path: Path, name: str, recipe: Recipe) -> Prepared:
+    """Run the data phase. Raises Rejected, and UnusableData once the rows are counted."""
+    loaded = load(path, name)
+    try:
+        return _prepare(loaded, recipe)
+    except Rejected as cause:
+        raise UnusableData(cause, loaded.read) from None
+
+
+def _prepare(loaded: Loaded, recipe: Recipe) -> Prepared:
+    plan = make_plan(loaded.profile.summaries(), recipe)
+    inputs = pa.Table.from_batches([typed(batch, plan.inputs) for batch in _batches(loaded.table)])
+    labels = class_names(loaded.table.column(plan.target))
+    digests = row_digests(inputs, recipe.seed)
+    codes, warnings = judge(inputs, labels, digests, keep_repeated=plan.task == "tabular-classification")
+    used = np.flatnonzero(codes == USED)
+    quarantine = _quarantined(loaded, codes)
+    names = pc.take(labels, pa.array(used)).to_pylist()
+    _check_enough(names, plan.target, quarantine)
+    examples = inputs.append_column(plan.target, labels)
+    parts = split_rows([digests[index] for index in used.tolist()], names, recipe.split)
+    splits = {name: examples.take(pa.array(used[rows])).combine_chunks() for name, rows in parts.items()}
+    usable = examples.take(pa.array(used))
+    leaks = [] if plan.task == "text-classification" else _leaks(usable, plan)
+    return Prepared(
+        loaded.content(),
+        plan,
+        accounts(loaded.read, len(quarantine)),
+        sorted(set(names)),
+        splits,
+        quarantine,
+        loaded.profile,
+        _profile(splits["train"]),
+        [*loaded.warnings, *plan.warnings, *warnings, *leaks],
+    )
+
+
+def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    yield from table.to_batches(max_chunksize=65_536)
+
+
+def _leaks(usable: pa.Table, plan: Plan) -> list[DataWarning]:
+    return find_leaks(usable.select([column.name for column in plan.inputs]), usable.column(plan.target))
+
+
+def _profile(table: pa.Table) -> Profile:
+    profile = Profile(0, {})
+    for batch in _batches(table):
+        profile = profile.merge(Profile.of(batch)) if profile.rows else Profile.of(batch)
+    return profile
+
+
+def _quarantined(loaded: Loaded, codes: Integers) -> list[dict[str, Any]]:
+    """Row number, reason and the row, in the order of the file."""
+    rows = [{"row": bad.number, "reason": bad.reason, "raw": bad.raw} for bad in loaded.bad]
+    out = np.flatnonzero(codes != USED)
+    for index, values in zip(out.tolist(), loaded.table.take(pa.array(out)).to_pylist(), strict=True):
+        raw = {name: value if value is None else value[:RAW_CHARACTERS] for name, value in values.items()}
+        rows.append({"row": int(loaded.numbers[index]), "reason": reason_of(int(codes[index])), "raw": raw})
+    return sorted(rows, key=lambda row: row["row"])
+
+
+def _check_enough(names: list[str], target: str, quarantine: list[dict[str, Any]]) -> None:
+    classes = len(set(names))
+    lost = ", ".join(
+        f"{count} {reason}" for reason, count in Counter(row["reason"] for row in quarantine).most_common()
+    )
+    because = f" (quarantined: {lost})" if lost else ""
+    if len(names) < MIN_ROWS:
+        raise Rejected(
+            "too_few_rows",
+            f"{len(names)} usable rows{because}; a pipeline needs at least {MIN_ROWS}",
+            limit=MIN_ROWS,
+            hint="upload more rows: some hundreds per class make a useful model",
+        )
+    if classes < 2:
+        raise Rejected(
+            "one_class",
+            f"the target {target!r} has one class with {MIN_ROWS_PER_CLASS} rows or more{because}: nothing to tell apart",
+            limit=MIN_ROWS_PER_CLASS,
+            hint="add rows of the other classes, or name another target in recipe.yaml",
+        )
+    if classes > MAX_CLASSES:
+        raise Rejected("too_many_classes", f"the target {target!r} has {classes} classes", limit=MAX_CLASSES)
+
+
+def write(prepared: Prepared, folder: Path) -> list[Path]:
+    """Store train, validation and test.parquet, quarantine.jsonl, profile.bin (of the training rows) and profile.json."""
+    paths = []
+    for name, table in prepared.splits.items():
+        paths.append(folder / f"{name}.parquet")
+        pa.parquet.write_table(table, paths[-1], compression="zstd")
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in prepared.quarantine)
+    people = {"file": prepared.file_profile.as_dict(), "train": prepared.train_profile.as_dict()}
+    for name, data in (
+        ("quarantine.jsonl", "".join(lines).encode("utf-8", "replace")),
+        ("profile.bin", prepared.train_profile.to_bytes()),
+        ("profile.json", json.dumps(people, ensure_ascii=False, indent=1).encode("utf-8", "replace")),
+    ):
+        paths.append(folder / name)
+        paths[-1].write_bytes(data)
+    return paths

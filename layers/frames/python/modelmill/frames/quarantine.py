@@ -1,0 +1,116 @@
+"""Which rows are used: typed rows in, a reason per row that is not used, and what people should know, out."""
+
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from modelmill.core.data.accounts import REASONS, Reason
+from modelmill.core.data.version import DataWarning
+from modelmill.core.limits import CELL_CHARACTERS, MIN_ROWS_PER_CLASS
+
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+Booleans = np.ndarray[Any, np.dtype[np.bool_]]
+USED = 0
+_CODE: dict[Reason, int] = {reason: code for code, reason in enumerate(REASONS, start=1)}
+_REPEATED = 0.2
+"""Above this share repeated rows are not accidents but what such data are: few columns of few values."""
+
+
+def reason_of(code: int) -> Reason:
+    """The reason that a code other than USED stands for."""
+    return REASONS[code - 1]
+
+
+def row_digests(inputs: pa.Table, seed: int) -> list[bytes]:
+    """16 bytes per row that depend on the row's inputs and the seed alone: equal inputs, equal digest."""
+    parts = []
+    for column in inputs.columns:
+        strings = column if pa.types.is_large_string(column.type) else pc.cast(column, pa.large_string())
+        # The length in front of each value keeps ("ab", "c") and ("a", "bc") apart; a null has none.
+        parts += [pc.cast(pc.binary_length(strings), pa.large_string()), strings]
+    options = {"null_handling": "replace", "null_replacement": ""}
+    key = seed.to_bytes(8, "little")
+    joined = pc.binary_join_element_wise(*parts, pa.scalar("\x1f", pa.large_string()), **options)
+    return [
+        blake2b(text.encode(), digest_size=16, key=key).digest()
+        for chunk in joined.chunks
+        for text in chunk.to_pylist()
+    ]
+
+
+def judge(
+    inputs: pa.Table, labels: pa.ChunkedArray, digests: Sequence[bytes], *, keep_repeated: bool
+) -> tuple[Integers, list[DataWarning]]:
+    """A code per row: USED or the first reason that fits. `keep_repeated` spares tables where most rows repeat."""
+    codes = np.zeros(len(labels), np.int64)
+
+    def mark(reason: Reason, mask: Booleans) -> None:
+        codes[(codes == USED) & mask] = _CODE[reason]
+
+    mark("missing_target", _numpy(pc.is_null(labels)))
+    empty = np.ones(len(labels), np.bool_)
+    too_long = np.zeros(len(labels), np.bool_)
+    for column in inputs.columns:
+        empty &= _numpy(pc.is_null(column))
+        if pa.types.is_large_string(column.type):
+            too_long |= _numpy(pc.fill_null(pc.greater(pc.utf8_length(column), CELL_CHARACTERS), fill_value=False))
+    mark("no_usable_input", empty)
+    mark("cell_too_long", too_long)
+    names = labels.to_pylist()
+    repeated, conflicts = _repeats(codes, digests, names)
+    warnings = []
+    if keep_repeated and repeated.sum() > _REPEATED * len(codes):
+        text = f"{repeated.sum():,} rows repeat another row; there are too many to be accidents, so they are used"
+        warnings.append(DataWarning(code="repeated_rows_kept", message=text))
+    else:
+        mark("duplicate", repeated)
+    if conflicts:
+        text = f"{conflicts:,} rows have the same inputs as an earlier row but another class"
+        warnings.append(DataWarning(code="label_conflicts", message=text))
+    counts = Counter(name for name, code in zip(names, codes.tolist(), strict=True) if code == USED)
+    rare = {name for name, count in counts.items() if count < MIN_ROWS_PER_CLASS}
+    if rare:
+        mark("rare_class", np.fromiter((name in rare for name in names), np.bool_, len(names)))
+    return codes, warnings
+
+
+def _repeats(codes: Integers, digests: Sequence[bytes], names: Sequence[str | None]) -> tuple[Booleans, int]:
+    """Which usable rows equal an earlier one in inputs and class, and how many equal one in inputs only."""
+    first: dict[bytes, str | None] = {}
+    seen: set[tuple[bytes, str | None]] = set()
+    repeated = np.zeros(len(codes), np.bool_)
+    conflicts = 0
+    for index in np.flatnonzero(codes == USED).tolist():
+        pair = digests[index], names[index]
+        if pair in seen:
+            repeated[index] = True
+            continue
+        seen.add(pair)
+        conflicts += first.setdefault(*pair) != pair[1]
+    return repeated, conflicts
+
+
+def _numpy(column: pa.ChunkedArray) -> Booleans:
+    array: Booleans = column.to_numpy()
+    return array
+
+
+def find_leaks(inputs: pa.Table, labels: pa.ChunkedArray) -> list[DataWarning]:
+    """Inputs of which each value, coming back often, goes with one class only."""
+    leaks = []
+    table = inputs.append_column("\x00label", labels)
+    for name in inputs.column_names:
+        known = table.select([name, "\x00label"]).drop_null()
+        values = pc.count_distinct(known.column(0)).as_py()
+        if not 2 <= values <= max(2, known.num_rows // 10) or 2 * known.num_rows < table.num_rows:
+            continue
+        if known.group_by([name, "\x00label"]).aggregate([]).num_rows == values:
+            leaks.append(name)
+    if not leaks:
+        return []
+    text = f"each value goes with one class only; is it known before the target is? {', '.join(leaks)}"
+    return [DataWarning(code="leak_suspected", message=text)]
