@@ -43,6 +43,20 @@ def probabilities_of(net: Net, arrays: Arrays) -> Probabilities:
     return probabilities
 
 
+def probabilities_of_rows(net: Net, features: Features, rows: Rows) -> Probabilities:
+    """The net's probabilities float32 [rows, C]."""
+    return np.concatenate([probabilities_of(net, arrays) for arrays in batches(features, rows)])
+
+
+def summary(scores: dict[str, Any]) -> str:
+    """One line for people."""
+    accuracy = scores["accuracy"]
+    return (
+        f"accuracy {accuracy['value']:.4f} ({accuracy['low']:.4f} to {accuracy['high']:.4f}) "
+        f"on {scores['test_rows']:,} test rows, majority class {scores['majority_baseline']:.4f}"
+    )
+
+
 def metrics(probabilities: Probabilities, labels: NDArray[np.int64], names: list[str], seed: int) -> dict[str, Any]:
     """Scores of `probabilities` [rows, C] against class indices [rows], rounded to 6 digits.
 
@@ -74,7 +88,8 @@ def _count(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
 
 def _ratio(above: NDArray[Any], below: NDArray[Any]) -> Floats:
     """`above / below`, 0 where nothing is divided by nothing."""
-    return np.divide(above, below, out=np.zeros(below.shape, dtype=np.float64), where=below > 0)
+    ratio: Floats = np.divide(above, below, out=np.zeros(below.shape, dtype=np.float64), where=below > 0)
+    return ratio
 
 
 def _scores(counts: _Counts) -> dict[str, Floats]:

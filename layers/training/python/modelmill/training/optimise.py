@@ -44,13 +44,19 @@ def quantise(model: bytes) -> bytes:
     """The model with int8 weights."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    # It advises on every call to infer shapes first, which our graphs do not need.
-    logging.getLogger().addFilter(lambda record: "pre-processing before quantization" not in record.getMessage())
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "model.onnx"), Path(folder, "int8.onnx")
-        source.write_bytes(model)
-        quantize_dynamic(source, target, weight_type=QuantType.QInt8)
-        return target.read_bytes()
+    def without_advice(record: logging.LogRecord) -> bool:
+        """It advises to infer shapes first, which our graphs do not need."""
+        return "pre-processing before quantization" not in record.getMessage()
+
+    logging.getLogger().addFilter(without_advice)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder, "model.onnx"), Path(folder, "int8.onnx")
+            source.write_bytes(model)
+            quantize_dynamic(source, target, weight_type=QuantType.QInt8)
+            return target.read_bytes()
+    finally:
+        logging.getLogger().removeFilter(without_advice)
 
 
 def _measured(model: bytes, features: Features, test: Rows) -> tuple[Probabilities, dict[str, Any]]:
