@@ -13,8 +13,13 @@ PREFIX = "mm_"
 def create(tenant: str, name: str) -> str:
     """Make a key for a tenant and return it; it cannot be read again."""
     key = PREFIX + secrets.token_urlsafe(32)
-    table.put(f"key#{sha256(key.encode())}", "key", {"tenant": tenant, "name": name, "created": now()}, new=True)
+    restore(key, tenant, name)
     return key
+
+
+def restore(key: str, tenant: str, name: str) -> None:
+    """Write the record of a key whose holder still has it (the table was lost); raises ConditionFailed if known."""
+    table.put(f"key#{sha256(key.encode())}", "key", {"tenant": tenant, "name": name, "created": now()}, new=True)
 
 
 def find(key: str) -> dict[str, Any] | None:

@@ -1,0 +1,199 @@
+"""`Modelmill`: every path of the control API and predict as a method; files in, runs, models and answers out."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import httpx
+from modelmill.client.home import read_cloud
+from modelmill.client.transport import TIMEOUT, Transport, error_of
+from modelmill.client.types import Document, Run, Upload
+from modelmill.core.errors import ModelmillError
+
+_CHUNK_BYTES = 1 << 20
+_POLL_SECONDS = 0.5
+_APPEAR_SECONDS = 120.0
+Progress = Callable[[int, int], None]
+"""Called with bytes sent and bytes in all."""
+
+
+class Modelmill:
+    """A client of one modelmill. Raises `ModelmillError` (code, message, hint, HTTP status) for every refusal.
+
+    `url` and `token` default to MODELMILL_URL and MODELMILL_TOKEN, then to the local cloud. Not safe for use by several
+    threads at once. `transport` replaces the network (httpx's seam; for tests).
+    """
+
+    def __init__(
+        self, url: str | None = None, token: str | None = None, *, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._http = Transport(*_target(url, token), transport)
+        self._storage = httpx.Client(timeout=TIMEOUT, transport=transport)
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        return self._http.url
+
+    def __enter__(self) -> Self:
+        """Self."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes."""
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+        self._storage.close()
+
+    # --- data
+
+    def upload(
+        self, dataset: str, file: Path | str, recipe: str | None = None, progress: Progress | None = None
+    ) -> Upload:
+        """Put a file (streamed) where it starts a pipeline. `recipe` is the text of a recipe in YAML."""
+        path = Path(file)
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise ModelmillError("no_file", f"{path} cannot be read: {error.strerror}") from error
+        body = {"file": path.name, "size": size, **({"recipe": recipe} if recipe is not None else {})}
+        answer = self._http.call("POST", f"/v1/datasets/{_part(dataset)}/uploads", json=body)
+        upload = Upload(answer["upload_id"], answer["key"], answer["url"], answer.get("method", "PUT"))
+        self._send(upload, path, size, progress)
+        return upload
+
+    def _send(self, upload: Upload, path: Path, size: int, progress: Progress | None) -> None:
+        # A link is for one PUT of one key: repeating it after a network fault replaces the same object.
+        headers = {"Content-Length": str(size)}
+        try:
+            response = self._storage.request(
+                upload.method, upload.url, content=_chunks(path, size, progress), headers=headers
+            )
+        except httpx.TransportError as error:
+            raise ModelmillError("upload_failed", f"{path.name} could not be sent: {error}", status=503) from error
+        if not response.is_success:
+            raise error_of(response)
+
+    def datasets(self) -> list[Document]:
+        """The data sets."""
+        return list(self._http.call("GET", "/v1/datasets")["datasets"])
+
+    def dataset_versions(self, dataset: str) -> list[Document]:
+        """The versions of a data set."""
+        return list(self._http.call("GET", f"/v1/datasets/{_part(dataset)}/versions")["versions"])
+
+    # --- pipelines
+
+    def runs(self, limit: int = 20) -> list[Run]:
+        """The newest runs, newest first."""
+        return [
+            Run.parse(body) for body in self._http.call("GET", "/v1/pipelines", params={"limit": limit})["pipelines"]
+        ]
+
+    def run(self, run_id: str) -> Run:
+        """One run with its stages."""
+        return Run.parse(self._http.call("GET", f"/v1/pipelines/{_part(run_id)}"))
+
+    def run_of(self, upload_key: str) -> Run | None:
+        """The run that an upload started, or None if it is not there yet."""
+        found = self._http.call("GET", "/v1/pipelines", params={"upload_key": upload_key})["pipelines"]
+        return Run.parse(found[0]) if found else None
+
+    def cancel(self, run_id: str) -> Document:
+        """Stop a run."""
+        return self._http.call("POST", f"/v1/pipelines/{_part(run_id)}/cancel", repeat=True)
+
+    def wait(self, upload_key: str, timeout: float = 3_600, seen: Callable[[Run], None] | None = None) -> Run:
+        """The run that an upload started, once it is over; `seen` gets every state on the way. Times in seconds."""
+        started = time.monotonic()
+        run = self.run_of(upload_key)
+        while run is None or not run.over:
+            waited = time.monotonic() - started
+            if waited > timeout or (run is None and waited > _APPEAR_SECONDS):
+                what = "was not started" if run is None else f"({run.id}) did not end"
+                raise ModelmillError(
+                    "timeout", f"the pipeline of {upload_key} {what} within {waited:.0f} s", status=504
+                )
+            time.sleep(_POLL_SECONDS)
+            run = self.run(run.id) if run else self.run_of(upload_key)
+            if run and seen:
+                seen(run)
+        return self.run(run.id)
+
+    # --- models
+
+    def models(self) -> list[Document]:
+        """The models, each with its route."""
+        return list(self._http.call("GET", "/v1/models")["models"])
+
+    def model(self, name: str) -> Document:
+        """One model."""
+        return self._http.call("GET", f"/v1/models/{_part(name)}")
+
+    def versions(self, name: str) -> list[Document]:
+        """The versions of a model, newest first."""
+        return list(self._http.call("GET", f"/v1/models/{_part(name)}/versions")["versions"])
+
+    def version(self, name: str, version: str) -> Document:
+        """One version of a model."""
+        return self._http.call("GET", f"/v1/models/{_part(name)}/versions/{_part(version)}")
+
+    def route(self, name: str) -> Document:
+        """How a model's traffic is shared."""
+        return self._http.call("GET", f"/v1/models/{_part(name)}/route")
+
+    def set_route(self, name: str, weights: Mapping[str, float], shadow: str | None = None) -> Document:
+        """Share a model's traffic: version → weight, summing to 1; `shadow` sees all of it unanswered."""
+        body = {"weights": dict(weights), "shadow": shadow}
+        return self._http.call("PUT", f"/v1/models/{_part(name)}/route", json=body)
+
+    def predict(self, model: str, instances: Sequence[Document], version: str | None = None) -> Document:
+        """`{"predictions": [{"label", "score", "scores"}…], "model", "version"}` for raw rows."""
+        middle = f"/versions/{_part(version)}" if version else ""
+        body = {"instances": list(instances), "parameters": {}}
+        return self._http.call("POST", f"/v1/models/{_part(model)}{middle}/predict", json=body, repeat=True)
+
+    def delete(self, kind: str, name: str, version: str | None = None) -> Document:
+        """Remove a `dataset` or `model`, or one version of it."""
+        middle = f"/versions/{_part(version)}" if version else ""
+        return self._http.call("DELETE", f"/v1/{kind}s/{_part(name)}{middle}")
+
+
+def _target(url: str | None, token: str | None) -> tuple[str, str]:
+    url = url or os.environ.get("MODELMILL_URL")
+    token = token or os.environ.get("MODELMILL_TOKEN")
+    cloud = None if url and token else read_cloud()
+    if cloud and "url" in cloud:
+        # A token of the environment may be another tenant's; a URL of the environment must not get the local token.
+        return url or cloud["url"], token or (cloud["token"] if not url or url == cloud["url"] else "")
+    if not url:
+        raise ModelmillError(
+            "no_url", "there is no local cloud, and MODELMILL_URL is not set", hint="start one with: modelmill up"
+        )
+    if not token:
+        raise ModelmillError("no_token", "MODELMILL_TOKEN is not set", status=401)
+    return url, token
+
+
+def _part(name: str) -> str:
+    """One segment of a path, whatever is in it."""
+    return quote(name, safe="")
+
+
+def _chunks(path: Path, size: int, progress: Progress | None) -> Iterator[bytes]:
+    sent = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+            sent += len(chunk)
+            if progress:
+                progress(sent, size)

@@ -1,0 +1,157 @@
+"""up, down, status: a checkout in, a running and deployed local cloud out, described in `cloud.json`."""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from modelmill.aws.records import keys
+from modelmill.client.home import home as default_home
+from modelmill.client.home import read_cloud
+from modelmill.client.home import repository as find_repository
+from modelmill.core.names import DEFAULT_TENANT
+from modelmill.local import process, recovery
+from modelmill.local.connect import ACCOUNT, CREDENTIALS, REGION, connected
+from modelmill.local.deploy import deploy
+from modelmill.local.launcher import MARKER
+from modelmill.local.problems import LocalProblem
+from modelmill.local.synth import synthesised
+
+Say = Callable[[str], None]
+Cloud = dict[str, Any]
+_OUTPUTS = {
+    "uploads_bucket": "UploadsBucket",
+    "data_bucket": "DataBucket",
+    "models_bucket": "ModelsBucket",
+    "table": "TableName",
+    "state_machine_arn": "StateMachineArn",
+}
+
+
+def up(say: Say, home: Path | None = None, assembly: Path | None = None) -> Cloud:
+    """Start what does not run, deploy what changed, and return the cloud as `status` shows it.
+
+    `assembly` is a ready `cdk.out`; by default it is made from the checkout. Raises LocalProblem.
+    """
+    home = home or default_home()
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _lock(home):
+        before = read_cloud(home) or {}
+        port = process.running(home, before.get("port")) and before["port"]
+        crashed = started = False
+        with ThreadPoolExecutor(1) as pool:
+            templates = pool.submit(_assembly, home, assembly)
+            if not port:
+                process.stop_unresponsive(home)
+                crashed, started = (home / MARKER).exists(), True
+                for line in recovery.prepare(home):
+                    say(line)
+                say("starting the local cloud")
+                port = process.start(home, before.get("port"))
+            try:
+                out = templates.result()
+            except LocalProblem:
+                _write(home, {**before, "port": port})
+                raise
+        return _deployed(say, home, out, before, port=port, started=started, crashed=crashed)
+
+
+def _assembly(home: Path, assembly: Path | None) -> Path:
+    if assembly is not None:
+        return assembly
+    repository = find_repository()
+    if repository is None:
+        raise LocalProblem("no_checkout", "the local cloud is deployed from a checkout, and there is none here")
+    return synthesised(repository, home)
+
+
+def _deployed(say: Say, home: Path, assembly: Path, before: Cloud, *, port: int, started: bool, crashed: bool) -> Cloud:
+    endpoint = f"http://127.0.0.1:{port}"
+    with connected({"s3_endpoint": endpoint}):
+        outputs, changed = deploy(assembly, home / "deployed.json", say)
+    cloud: Cloud = {
+        "port": port,
+        "s3_endpoint": endpoint,
+        "url": f"{endpoint}/_aws/execute-api/{outputs['ApiId']}/api",
+        **{name: outputs[output] for name, output in _OUTPUTS.items()},
+        "tenant": DEFAULT_TENANT,
+        "region": REGION,
+        "account": ACCOUNT,
+        "credentials": CREDENTIALS,
+    }
+    with connected(cloud):
+        if crashed:
+            said = recovery.move_in(before, cloud)
+        for line in said if crashed else []:
+            say(line)
+        cloud["token"], new_key = _key(before.get("token"), say)
+        if started:
+            lines = recovery.close_interrupted(cloud) + (recovery.repair(cloud) if crashed else [])
+            for line in lines:
+                say(line)
+    _write(home, cloud)
+    if changed or new_key or started:
+        process.save_all(port)
+    return {"running": True, **cloud}
+
+
+def _key(token: str | None, say: Say) -> tuple[str, bool]:
+    """The tenant's API key, kept as long as there is a record of it or it can be written again."""
+    if token is None:
+        return keys.create(DEFAULT_TENANT, "local"), True
+    if keys.find(token) is None:
+        keys.restore(token, DEFAULT_TENANT, "local")
+        say("the record of the API key was lost and is written again; the key is the same")
+        return token, True
+    return token, False
+
+
+def down(say: Say, home: Path | None = None) -> bool:
+    """Stop the local cloud, keeping its state; False if it was not running."""
+    home = home or default_home()
+    if not home.is_dir():
+        return False
+    with _lock(home):
+        port = (read_cloud(home) or {}).get("port")
+        if port is None or not process.running(home, port):
+            process.stop_unresponsive(home)
+            return False
+        if not process.stop(home, port):
+            say("the local cloud had to be killed: what changed in its last seconds may be lost")
+        return True
+
+
+def status(home: Path | None = None) -> Cloud:
+    """`{"running": false}`, or the running cloud with `url`, `token`, `s3_endpoint` and the names of its resources."""
+    home = home or default_home()
+    cloud = read_cloud(home)
+    if cloud is None or "url" not in cloud or not process.running(home, cloud.get("port")):
+        return {"running": False}
+    return {"running": True, **cloud}
+
+
+def create_key(cloud: Mapping[str, Any], tenant: str, name: str) -> str:
+    """Another API key, for any tenant of a running cloud."""
+    with connected(cloud):
+        return keys.create(tenant, name)
+
+
+@contextmanager
+def _lock(home: Path) -> Iterator[None]:
+    """One `up` or `down` at a time."""
+    with (home / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write(home: Path, cloud: Cloud) -> None:
+    """Atomically, readable by the owner alone: it holds the key."""
+    draft = home / "cloud.json.new"
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump(cloud, file, indent=2)
+    draft.replace(home / "cloud.json")

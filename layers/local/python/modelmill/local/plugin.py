@@ -1,0 +1,94 @@
+"""What the emulator learns from us: jobs for Step Functions, metrics out of log lines, a stop that stays a stop."""
+
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from modelmill.local import batch, emulator, sagemaker
+from modelmill.local.emf import metrics_in
+from modelmill.local.place import Document, Place, TaskFailed
+
+_STATES = "ministack.services.stepfunctions"
+_INTEGRATIONS: dict[str, Callable[[Document, Place], Document]] = {
+    "arn:aws:states:::sagemaker:createTrainingJob": sagemaker.create_training_job,
+    "arn:aws:states:::batch:submitJob": batch.submit_job,
+}
+
+
+class _Task:
+    """The Step Functions task that the present thread runs."""
+
+    def __init__(self, execution: dict[str, Any]) -> None:
+        self.execution = execution
+        self.over = threading.Event()
+
+    def cancelled(self) -> bool:
+        """The execution was stopped, or the state gave up waiting (its TimeoutSeconds)."""
+        return self.over.is_set() or self.execution["status"] != "RUNNING"
+
+
+_task: ContextVar[_Task] = ContextVar("task")
+
+
+def install(home: Path) -> None:
+    """Teach the emulator in this process; `home` is the local cloud's state folder."""
+    _teach_jobs(home)
+    _teach_metrics()
+
+
+def _teach_jobs(home: Path) -> None:
+    error: Callable[[str, str], Exception] = emulator.part(_STATES, "_ExecutionError")
+    dispatch: dict[str, Any] = emulator.part(_STATES, "_SERVICE_DISPATCH")
+
+    def integration(engine: Callable[[Document, Place], Document]) -> Callable[[str, Document], Document]:
+        def handler(resource: str, request: Document) -> Document:
+            if ".sync" not in resource:
+                raise error("States.Runtime", f"{resource}: the local cloud runs jobs with .sync only")
+            task = _task.get()
+            try:
+                return engine(request, Place(home, task.execution["name"], task.cancelled))
+            except TaskFailed as failure:
+                raise error(failure.error, failure.cause) from None
+
+        return handler
+
+    dispatch.update({prefix: integration(engine) for prefix, engine in _INTEGRATIONS.items()})
+
+    def execute_task(state_def: Document, raw_input: Any, execution: dict[str, Any], ctx: Document) -> Any:
+        task = _Task(execution)
+        token = _task.set(task)
+        try:
+            return run_task(state_def, raw_input, execution, ctx)
+        finally:
+            task.over.set()
+            _task.reset(token)
+
+    def fail_execution(execution: dict[str, Any], name: str, cause: str) -> None:
+        # A stopped execution's task ends with an error, which must not turn ABORTED into FAILED.
+        if execution["status"] == "RUNNING":
+            mark_failed(execution, name, cause)
+
+    run_task = emulator.replace(_STATES, "_execute_task", execute_task)
+    mark_failed = emulator.replace(_STATES, "_fail_execution", fail_execution)
+
+
+def _teach_metrics() -> None:
+    store = emulator.part("ministack.services.cloudwatch", "_store_datum")
+
+    def read_stderr(worker: Any) -> None:
+        """A function's log lines, as they come: to the emulator's queue as before, and their metrics to CloudWatch."""
+        # Reading a worker that is killed meanwhile raises ValueError; the emulator's own reader ends just so.
+        try:
+            for line in worker._proc.stderr:  # noqa: SLF001 - the method of a private class that this one replaces
+                for datum in metrics_in(line):
+                    store(
+                        datum.namespace, datum.name, datum.dimensions, datum.seconds, datum.unit,
+                        None, list(datum.values), None, None,
+                    )  # fmt: skip
+                worker._stderr_queue.put(line.rstrip("\n"))  # noqa: SLF001
+        except (ValueError, OSError):
+            return
+
+    emulator.replace("ministack.core.lambda_runtime", "Worker._read_stderr", read_stderr)
