@@ -1,0 +1,1 @@
+"""The contract of modelmill.aws, on moto's AWS."""
