@@ -1,0 +1,1 @@
+"""The infrastructure: settings and built zips in, CloudFormation templates out. Begin at `workflow.py`."""

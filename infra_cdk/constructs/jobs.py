@@ -1,0 +1,228 @@
+"""Where training and packaging jobs run: the image's repository, and both engines that the workflow can choose.
+
+The workflow's definition is the same in every account, so it names Batch's queues and job definition by fixed names;
+what the local cloud cannot make (all of Batch and the network under it) carries the condition `IsAws`.
+"""
+
+from dataclasses import dataclass
+
+import jsii
+from aws_cdk import (
+    ArnFormat,
+    Aspects,
+    Aws,
+    CfnCondition,
+    CfnResource,
+    Duration,
+    Fn,
+    IAspect,
+    RemovalPolicy,
+    Size,
+    Stack,
+)
+from aws_cdk import aws_batch as batch
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct, IConstruct
+from modelmill.core.version import VERSION
+
+from infra_cdk.config import JOB_REPOSITORY, Config
+from infra_cdk.constructs import grants
+
+LOCAL_ACCOUNT = "000000000000"
+JOB_DEFINITION = "modelmill-job"
+SPOT_QUEUE = "modelmill-jobs-spot"
+ON_DEMAND_QUEUE = "modelmill-jobs-on-demand"
+MAX_VCPUS = 64
+
+
+@jsii.implements(IAspect)
+class OnlyIf:
+    """Gives every resource that it visits a condition."""
+
+    def __init__(self, condition: CfnCondition) -> None:
+        self._condition = condition
+
+    def visit(self, node: IConstruct) -> None:
+        """Called by CDK for each construct of the scope."""
+        if isinstance(node, CfnResource):
+            node.cfn_options.condition = self._condition
+
+
+class JobImage(Construct):
+    """The repository of the torch image and the URI that jobs pull."""
+
+    def __init__(self, scope: Construct, config: Config) -> None:
+        super().__init__(scope, "JobImage")
+        self.repository = ecr.Repository(
+            self,
+            "Repository",
+            repository_name=JOB_REPOSITORY,
+            image_scan_on_push=True,
+            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+            lifecycle_rules=[ecr.LifecycleRule(max_image_count=20)],
+            removal_policy=RemovalPolicy.RETAIN if config.retain else RemovalPolicy.DESTROY,
+            empty_on_delete=False,
+        )
+        own = f"{Aws.ACCOUNT_ID}.dkr.ecr.{Aws.REGION}.{Aws.URL_SUFFIX}/{JOB_REPOSITORY}:{VERSION}"
+        self.uri = config.job_image or own
+
+
+@dataclass(frozen=True, slots=True)
+class JobRights:
+    """What the code of a job may do, on either engine."""
+
+    statements: tuple[iam.PolicyStatement, ...]
+    repository: ecr.IRepository
+
+    def attach(self, role: iam.Role, *, pulls: bool) -> None:
+        """Give them to a role; `pulls`: the role itself fetches the image."""
+        for statement in self.statements:
+            role.add_to_policy(statement)
+        if pulls:
+            pull_image(role, self.repository)
+
+
+def pull_image(role: iam.Role, repository: ecr.IRepository) -> None:
+    """Let a role fetch the job's image."""
+    actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    role.add_to_policy(grants.allow(actions, [repository.repository_arn]))
+    # The token is the account's, not a repository's ("Actions, resources, and condition keys for Amazon ECR").
+    role.add_to_policy(grants.allow(["ecr:GetAuthorizationToken"], ["*"]))
+
+
+def sagemaker_role(scope: Construct, rights: JobRights) -> iam.Role:
+    """The role that SageMaker takes on for a training job; SageMaker makes the log group itself."""
+    role = iam.Role(scope, "SageMakerRole", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
+    rights.attach(role, pulls=True)
+    log_group = Stack.of(scope).format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name="/aws/sagemaker/TrainingJobs:*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    role.add_to_policy(
+        grants.allow(
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], [log_group]
+        )
+    )
+    return role
+
+
+class BatchEngine(Construct):
+    """Spot and on-demand GPU hosts from none up, a queue that prefers each, and the job definition.
+
+    Hosts stand in public subnets with no way in: a NAT gateway would cost more in a month than the rest of modelmill,
+    and private subnets without one cannot reach ECR. S3 and DynamoDB go through gateway endpoints, which are free.
+    """
+
+    def __init__(self, scope: Construct, config: Config, image: JobImage, rights: JobRights) -> None:
+        super().__init__(scope, "Batch")
+        is_aws = CfnCondition(
+            scope, "IsAws", expression=Fn.condition_not(Fn.condition_equals(Aws.ACCOUNT_ID, LOCAL_ACCOUNT))
+        )
+        Aspects.of(self).add(OnlyIf(is_aws))
+        vpc, subnets = self._network(config)
+        spot = self._hosts("Spot", vpc, subnets, spot=True)
+        on_demand = self._hosts("OnDemand", vpc, subnets, spot=False)
+        self._queue("SpotQueue", SPOT_QUEUE, [spot, on_demand])
+        self._queue("OnDemandQueue", ON_DEMAND_QUEUE, [on_demand])
+        self._job_definition(image, rights)
+        self.arns = {
+            "BatchJobDefinition": _batch_arn(scope, "job-definition", JOB_DEFINITION),
+            "BatchSpotQueue": _batch_arn(scope, "job-queue", SPOT_QUEUE),
+            "BatchOnDemandQueue": _batch_arn(scope, "job-queue", ON_DEMAND_QUEUE),
+        }
+
+    def _network(self, config: Config) -> tuple[ec2.IVpc, ec2.SubnetSelection]:
+        if config.vpc_id:
+            # Only the id is used; attributes keep synthesis off the network.
+            vpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=config.vpc_id, availability_zones=["unused"])
+            chosen = [ec2.Subnet.from_subnet_id(self, subnet, subnet) for subnet in config.subnet_ids]
+            return vpc, ec2.SubnetSelection(subnets=chosen)
+        own = ec2.Vpc(
+            self,
+            "Vpc",
+            max_azs=2,
+            nat_gateways=0,
+            subnet_configuration=[
+                ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=20)
+            ],
+            gateway_endpoints={
+                "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
+                "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
+            },
+            restrict_default_security_group=False,
+        )
+        return own, ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC)
+
+    def _hosts(
+        self, name: str, vpc: ec2.IVpc, subnets: ec2.SubnetSelection, *, spot: bool
+    ) -> batch.ManagedEc2EcsComputeEnvironment:
+        strategy = batch.AllocationStrategy
+        return batch.ManagedEc2EcsComputeEnvironment(
+            self,
+            name,
+            vpc=vpc,
+            vpc_subnets=subnets,
+            security_groups=[
+                ec2.SecurityGroup(self, f"{name}Hosts", vpc=vpc, description="modelmill jobs: out only, nothing in")
+            ],
+            spot=spot,
+            allocation_strategy=strategy.SPOT_PRICE_CAPACITY_OPTIMIZED if spot else strategy.BEST_FIT_PROGRESSIVE,
+            instance_classes=[ec2.InstanceClass.G4DN, ec2.InstanceClass.G5],
+            use_optimal_instance_classes=False,
+            images=[batch.EcsMachineImage(image_type=batch.EcsMachineImageType.ECS_AL2023_NVIDIA)],
+            minv_cpus=0,
+            maxv_cpus=MAX_VCPUS,
+        )
+
+    def _queue(self, name: str, queue_name: str, preferred: list[batch.ManagedEc2EcsComputeEnvironment]) -> None:
+        batch.JobQueue(
+            self,
+            name,
+            job_queue_name=queue_name,
+            compute_environments=[
+                batch.OrderedComputeEnvironment(compute_environment=hosts, order=order)
+                for order, hosts in enumerate(preferred, start=1)
+            ],
+        )
+
+    def _job_definition(self, image: JobImage, rights: JobRights) -> None:
+        log = logs.LogGroup(self, "Log", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY)
+        job_role = iam.Role(self, "JobRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+        rights.attach(job_role, pulls=False)
+        start_role = iam.Role(self, "StartRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+        pull_image(start_role, rights.repository)
+        log.grant_write(start_role)
+        batch.EcsJobDefinition(
+            self,
+            "Job",
+            job_definition_name=JOB_DEFINITION,
+            container=batch.EcsEc2ContainerDefinition(
+                self,
+                "Container",
+                image=ecs.ContainerImage.from_registry(image.uri),
+                cpu=3,
+                memory=Size.gibibytes(14),
+                gpu=1,
+                job_role=job_role,
+                execution_role=start_role,
+                logging=ecs.LogDriver.aws_logs(stream_prefix="job", log_group=log),
+            ),
+            # A reclaimed host is no fault of the job: it goes on from its checkpoint. Everything else is.
+            retry_attempts=3,
+            retry_strategies=[
+                batch.RetryStrategy.of(batch.Action.RETRY, batch.Reason.SPOT_INSTANCE_RECLAIMED),
+                batch.RetryStrategy.of(batch.Action.EXIT, batch.Reason.custom(on_reason="*")),
+            ],
+            # The workflow sets the recipe's own limit for each job.
+            timeout=Duration.days(5),
+        )
+
+
+def _batch_arn(scope: Construct, resource: str, name: str) -> str:
+    return Stack.of(scope).format_arn(service="batch", resource=resource, resource_name=name)
