@@ -5,16 +5,7 @@ from typing import Any
 import pytest
 from modelmill.core.version import VERSION
 
-from tests.functions.serve.test_predict import Predict
-from tests.unit.serve.kit import publish, tabular_package, text_package
-
-
-@pytest.fixture
-def predict(cloud: None, capsys: pytest.CaptureFixture[str]) -> Predict:
-    publish("reviews", text_package())
-    publish("people", tabular_package())
-    return Predict(capsys)
-
+from tests.functions.serve.predicting import Predict
 
 REVIEWS = "/v2/models/reviews/infer"
 PEOPLE = "/v2/models/people/infer"
@@ -134,7 +125,8 @@ def test_bad_infer_requests_are_refused_in_the_protocols_shape(
 def test_uneven_inputs_and_wrong_numbers_are_refused(predict: Predict) -> None:
     uneven = {"inputs": [tensor("age", "FP64", [1.0]), tensor("colour", "BYTES", ["a", "b"])]}
     assert "differ in rows" in predict(PEOPLE, uneven)[1]["error"]
-    for value in ("1", True, []):
+    values: list[Any] = ["1", True, []]
+    for value in values:
         assert predict(PEOPLE, {"inputs": [tensor("age", "FP64", [value])]})[0] == 400
 
 

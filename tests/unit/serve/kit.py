@@ -1,7 +1,7 @@
 """Real small model packages, registered in a moto cloud: what the tests of serving predict with."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,9 +44,11 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     client.cache_clear()
 
 
-def text_package(good: float = 3.0) -> dict[str, bytes]:
-    """A model of one text column `review`: "good" (weight `good`) and "好" speak for yes, "bad" for no."""
-    weights = np.array([[0, 0], [0, good], [2, 0], [0, 2]], np.float32)
+def text_package(good: float = 3.0, more_words: list[str] | None = None, column: str = "review") -> dict[str, bytes]:
+    """A model of one text column: "good" (weighs `good`) and "好" speak for yes, "bad" for no."""
+    words = ["good", "bad", "好", *(more_words or [])]
+    weights = np.zeros((len(words) + 1, 2), np.float32)
+    weights[1:4] = np.array([[0, good], [2, 0], [0, 2]], np.float32)
     nodes = [
         helper.make_node("Gather", ["weights", "ids"], ["found"]),
         helper.make_node("Unsqueeze", ["counts", "last"], ["times"]),
@@ -56,12 +58,12 @@ def text_package(good: float = 3.0) -> dict[str, bytes]:
     ]
     constants = {"weights": weights, "last": np.array([-1]), "one": np.array([1])}
     inputs = [("ids", TensorProto.INT64, ["B", "L"]), ("counts", TensorProto.FLOAT, ["B", "L"])]
-    preprocess = {"kind": "text", "inputs": ["review"], "ngrams": [1, 1], "vocabulary": ["good", "bad", "好"]}
-    return _files(_onnx(nodes, inputs, constants), preprocess, [("review", "BYTES")])
+    preprocess = {"kind": "text", "inputs": [column], "ngrams": [1, 1], "vocabulary": words}
+    return _files(_onnx(nodes, inputs, constants), preprocess, [(column, "BYTES")])
 
 
 def tabular_package() -> dict[str, bytes]:
-    """A model of a number `age` and a category `colour`: age (0 if missing) and "red" speak for yes."""
+    """A model of a number `age` (0 if missing) and a category `colour`, both speak for yes; 1e29 years overflow."""
     nodes = [
         helper.make_node("IsNaN", ["numbers"], ["missing"]),
         helper.make_node("Where", ["missing", "zero", "numbers"], ["present"]),
@@ -69,9 +71,13 @@ def tabular_package() -> dict[str, bytes]:
         helper.make_node("Gather", ["weights", "categories"], ["found"]),
         helper.make_node("ReduceSum", ["found", "one"], ["from_categories"], keepdims=0),
         helper.make_node("Add", ["from_numbers", "from_categories"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        helper.make_node("Softmax", ["logits"], ["softmax"], axis=1),
+        helper.make_node("Mul", ["present", "huge"], ["large"]),
+        helper.make_node("Mul", ["large", "zero"], ["nothing"]),
+        helper.make_node("Add", ["softmax", "nothing"], ["probabilities"]),
     ]
     constants = {
+        "huge": np.array(1e10, np.float32),
         "zero": np.array(0, np.float32),
         "slope": np.array([[0, 10]], np.float32),
         "weights": np.array([[0, 0], [0, 3], [3, 0]], np.float32),
@@ -98,7 +104,9 @@ def with_external_weights(model: bytes, location: str) -> bytes:
 
 
 def _onnx(
-    nodes: list[onnx.NodeProto], inputs: list[tuple[str, int, list[Any]]], constants: dict[str, NDArray[Any]]
+    nodes: list[onnx.NodeProto],
+    inputs: Sequence[tuple[str, int, Sequence[str | int]]],
+    constants: dict[str, NDArray[Any]],
 ) -> bytes:
     graph = helper.make_graph(
         nodes,

@@ -108,7 +108,9 @@ def test_the_folders_of_dead_processes_are_swept(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("location", ["../outside.bin", "/etc/hostname", "not-in-the-manifest.bin"])
-def test_tensors_outside_the_package_are_refused(location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensors_outside_the_package_are_refused(
+    location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(packages, "ROOT", tmp_path / "packages")
     for path in (tmp_path / "packages" / "outside.bin", tmp_path / "not-in-the-manifest.bin"):
