@@ -70,9 +70,11 @@ def _assembly(home: Path, assembly: Path | None) -> Path:
 
 
 def _deployed(say: Say, home: Path, assembly: Path, before: Cloud, *, port: int, started: bool, crashed: bool) -> Cloud:
-    endpoint = f"http://127.0.0.1:{port}"
+    endpoint, stamps = f"http://127.0.0.1:{port}", home / "deployed.json"
     with connected({"s3_endpoint": endpoint}):
-        outputs, changed = deploy(assembly, home / "deployed.json", say)
+        # A table that is made anew is empty, even under its old name.
+        kept = recovery.records(before["table"]) if crashed and "table" in before and not stamps.exists() else []
+        outputs, changed = deploy(assembly, stamps, say)
     cloud: Cloud = {
         "port": port,
         "s3_endpoint": endpoint,
@@ -84,15 +86,12 @@ def _deployed(say: Say, home: Path, assembly: Path, before: Cloud, *, port: int,
         "credentials": CREDENTIALS,
     }
     with connected(cloud):
-        if crashed:
-            said = recovery.move_in(before, cloud)
-        for line in said if crashed else []:
-            say(line)
+        said = recovery.move_in(before, cloud, kept) if crashed else []
         cloud["token"], new_key = _key(before.get("token"), say)
         if started:
-            lines = recovery.close_interrupted(cloud) + (recovery.repair(cloud) if crashed else [])
-            for line in lines:
-                say(line)
+            said += recovery.close_interrupted(cloud) + (recovery.repair(cloud) if crashed else [])
+    for line in said:
+        say(line)
     _write(home, cloud)
     if changed or new_key or started:
         process.save_all(port)

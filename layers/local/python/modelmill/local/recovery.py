@@ -1,6 +1,7 @@
 """What happens after a crash: a state folder in, a usable one out, and a line for all that was lost or mended."""
 
 import json
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -35,8 +36,7 @@ def prepare(home: Path) -> list[str]:
 
 def set_aside(home: Path, torn: list[str]) -> Path:
     """Move the deployed resources' state away, so that they are made anew; keep the records if they are readable."""
-    aside = home / f"state-{time.strftime('%Y%m%dT%H%M%S')}"
-    aside.mkdir()
+    aside = Path(tempfile.mkdtemp(prefix=time.strftime("state-%Y%m%dT%H%M%S-"), dir=home))
     for file in (home / "state").iterdir():
         if file.name not in _KEPT_STATE or file.name in torn:
             file.rename(aside / file.name)
@@ -56,8 +56,18 @@ def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def move_in(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """After everything was deployed anew: bring objects and records from the resources that were there before.
+def records(table: str) -> list[dict[str, Any]]:
+    """All items of a table, or none if there is no such table."""
+    try:
+        return list(_items(table))
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return []
+        raise
+
+
+def move_in(old: Mapping[str, Any], new: Mapping[str, Any], items: list[dict[str, Any]]) -> list[str]:
+    """After everything was deployed anew: bring the `items` and the objects of the resources that were there before.
 
     Not the uploads: each of them would start a pipeline.
     """
@@ -67,10 +77,10 @@ def move_in(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
             for key in objects.keys(old[name], ""):
                 objects.copy((old[name], key), (new[name], key))
             said.append(f"objects of {old[name]} were copied to {new[name]}")
-    if old.get("table", new["table"]) != new["table"]:
-        count = _copy_items(old["table"], new["table"])
-        if count:
-            said.append(f"{count} records were copied from {old['table']}")
+    for item in items:
+        client("dynamodb").put_item(TableName=new["table"], Item=item)
+    if items:
+        said.append(f"{len(items)} records were kept")
     return said
 
 
@@ -80,18 +90,6 @@ def _bucket_exists(bucket: str) -> bool:
     except ClientError:
         return False
     return True
-
-
-def _copy_items(old: str, new: str) -> int:
-    count = 0
-    try:
-        for item in _items(old):
-            client("dynamodb").put_item(TableName=new, Item=item)
-            count += 1
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
-    return count
 
 
 def _items(table: str) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Makes the CloudFormation templates for the local cloud: sources in, `cdk.out/` out, skipped while nothing changed."""
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 from modelmill.local.connect import ACCOUNT, REGION
 from modelmill.local.problems import LocalProblem
 
-_SOURCES = ("infra_cdk", "functions", "layers", "requirements.lock")
+_SOURCES = ("cdk.json", "infra_cdk", "functions", "layers")
 # Jobs run this code from where it is; it is in no function and no layer.
 _NOT_DEPLOYED = ("layers/client", "layers/local", "layers/training")
 _TIMEOUT_SECONDS = 600
@@ -23,13 +22,7 @@ def synthesised(repository: Path, home: Path) -> Path:
     if (out / "manifest.json").is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
         return out
     stamp.unlink(missing_ok=True)
-    _run(repository, ["infra_cdk/bundling.py", "--target", "local"], {})
-    context = {"CDK_CONTEXT_JSON": json.dumps({"target": "local"}), "CDK_OUTDIR": str(out)}
-    _run(
-        repository,
-        ["infra_cdk/app.py"],
-        {**context, "CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": REGION},
-    )
+    _run(repository, ["infra_cdk/app.py", "--context", "target=local", "--output", str(out)])
     stamp.write_text(wanted, encoding="utf-8")
     return out
 
@@ -47,11 +40,11 @@ def sources_digest(repository: Path) -> str:
     return digest.hexdigest()
 
 
-def _run(repository: Path, command: list[str], extra: dict[str, str]) -> None:
+def _run(repository: Path, command: list[str]) -> None:
     result = subprocess.run(  # noqa: S603 - our own scripts
         [sys.executable, *command],
         cwd=repository,
-        env={**os.environ, **extra},
+        env={**os.environ, "CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": REGION},
         capture_output=True,
         text=True,
         timeout=_TIMEOUT_SECONDS,
