@@ -21,6 +21,7 @@ from tests.functions.rie.runtime import free_ports, kill_tree, wait_for_port
 UPLOADS, DATA, MODELS = "uploads-000000000000", "data-000000000000", "models-000000000000"
 TABLE = "modelmill"
 REGION = "eu-central-1"
+CREDENTIALS = {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 _STATES = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
 
 
@@ -61,9 +62,9 @@ class World:
         described = _client("stepfunctions", self.endpoint).describe_execution(executionArn=arn)
         return dict(json.loads(described["input"]))
 
-    def put(self, bucket: str, key: str, data: bytes) -> None:
-        """Store an object."""
-        self.s3.put_object(Bucket=bucket, Key=key, Body=data)
+    def put(self, bucket: str, key: str, data: bytes) -> str:
+        """Store an object; the id of its version."""
+        return str(self.s3.put_object(Bucket=bucket, Key=key, Body=data)["VersionId"])
 
     def get(self, bucket: str, key: str) -> bytes:
         """Bytes of an object."""
@@ -77,6 +78,11 @@ class World:
         """Keys under a prefix, without it."""
         listed = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
         return {entry["Key"].removeprefix(prefix) for entry in listed}
+
+    def put_record(self, pk: str, sk: str, body: dict[str, Any]) -> None:
+        """Write an item of the table."""
+        item = {"pk": {"S": pk}, "sk": {"S": sk}, "body": {"S": json.dumps(body)}}
+        _client("dynamodb", self.endpoint).put_item(TableName=TABLE, Item=item)
 
     def records(self, pk: str) -> list[dict[str, Any]]:
         """Items of a partition of the table, by sort key."""
