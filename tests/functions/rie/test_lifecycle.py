@@ -113,6 +113,8 @@ def test_register_refuses_a_changed_package_by_its_error_name(
         aws.put(world.MODELS, key, kept)
     assert caught.value.kind == "TamperedPackage"
     assert "labels.json" in caught.value.message
+    # Once the bytes are back, a redrive goes on.
+    assert start("model/register").invoke(packaged) == registered["register"]
 
 
 def test_deploy_moves_the_route(deployed: Run) -> None:
