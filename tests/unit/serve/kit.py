@@ -83,7 +83,10 @@ def tabular_package() -> dict[str, bytes]:
         "weights": np.array([[0, 0], [0, 3], [3, 0]], np.float32),
         "one": np.array([1]),
     }
-    inputs = [("numbers", TensorProto.FLOAT, ["B", 1]), ("categories", TensorProto.INT64, ["B", 1])]
+    inputs: list[tuple[str, int, list[Any]]] = [
+        ("numbers", TensorProto.FLOAT, ["B", 1]),
+        ("categories", TensorProto.INT64, ["B", 1]),
+    ]
     preprocess = {
         "kind": "tabular",
         "numbers": ["age"],

@@ -26,6 +26,12 @@ class Field:
     name: str
     is_number: bool
 
+    def is_plain(self, value: object) -> bool:
+        """True for what needs no reading: most values of most requests, and a tenth of the time."""
+        if self.is_number:
+            return type(value) is float
+        return value is None or (type(value) is str and len(value) <= TEXT_CHARACTERS)
+
     def read(self, value: object, where: str) -> object:
         """`value` as `Features` takes it (numbers as float); raises ModelmillError naming `where` and what was got."""
         if isinstance(value, str) and len(value) > TEXT_CHARACTERS:
@@ -93,18 +99,19 @@ def columns_of(instances: Sequence[object], fields: Sequence[Field], *, is_text:
     knows is refused, and so is a row without any text for a model of texts.
     """
     alias = fields[0].name if is_text and len(fields) == 1 else None
-    columns: dict[str, list[object]] = {field.name: [] for field in fields}
+    cells: list[tuple[Field, list[object]]] = [(field, []) for field in fields]
     for index, instance in enumerate(instances):
         if not isinstance(instance, dict):
             raise ModelmillError("bad_instance", f"instances[{index}] must be an object, got {json_name(instance)}")
-        if alias and alias not in instance and TEXT_ALIAS in instance:
-            instance = {alias: instance[TEXT_ALIAS]}  # noqa: PLW2901 - the same row under the model's own name
-        if not any(field.name in instance and (instance[field.name] is not None or not is_text) for field in fields):
+        row = {alias: instance[TEXT_ALIAS]} if alias and alias not in instance and TEXT_ALIAS in instance else instance
+        known = [row[field.name] for field in fields if field.name in row]
+        if not known or (is_text and known.count(None) == len(known)):
             raise nothing_known(f"instances[{index}]", fields)
-        for field in fields:
-            value = instance.get(field.name)
-            columns[field.name].append(field.read(value, f"instances[{index}].{field.name}"))
-    return columns
+        for field, column in cells:
+            value = row.get(field.name)
+            plain = field.is_plain(value)
+            column.append(value if plain else field.read(value, f"instances[{index}].{field.name}"))
+    return {field.name: column for field, column in cells}
 
 
 def nothing_known(where: str, fields: Sequence[Field]) -> ModelmillError:

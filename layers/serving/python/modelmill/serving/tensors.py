@@ -88,7 +88,10 @@ def _values(tensor: Mapping[str, Any], field: Field, where: str) -> list[object]
     for index, value in enumerate(data):
         if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
             raise _bad(f"{where}.data[{index}] must be {field.wanted}, got {json_name(value)}")
-    return [field.read(value, f"{where}.data[{index}]") for index, value in enumerate(data)]
+    return [
+        value if field.is_plain(value) else field.read(value, f"{where}.data[{index}]")
+        for index, value in enumerate(data)
+    ]
 
 
 def _flat(data: object, where: str) -> list[object]:
