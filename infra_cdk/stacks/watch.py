@@ -20,7 +20,7 @@ MAX_P95 = Duration.seconds(1)
 
 
 class WatchStack(Stack):
-    """`conclude` closes runs; `observe` counts traffic; five alarms and one dashboard look on."""
+    """`conclude` closes runs; `observe` counts traffic; alarms and one dashboard look on."""
 
     def __init__(
         self, scope: Construct, name: str, *, config: Config, bundles: Bundles, data: DataStack, serve: ServeStack
@@ -91,7 +91,7 @@ class WatchStack(Stack):
         )
 
     def _metrics(self, data: DataStack, serve: ServeStack) -> dict[str, cloudwatch.IMetric]:
-        """The five things worth waking somebody for, by the name of their alarm."""
+        """What is worth waking somebody for, by the name of their alarm."""
         period = Duration.minutes(5)
 
         def pipeline(name: str) -> cloudwatch.Metric:
@@ -107,12 +107,9 @@ class WatchStack(Stack):
             "PoisonedUploads": data.queue.dead_letters.metric_approximate_number_of_messages_visible(
                 statistic="Maximum", period=period
             ),
-            "PipelineFailures": cloudwatch.MathExpression(
-                expression="failed + late",
-                using_metrics={"failed": pipeline("ExecutionsFailed"), "late": pipeline("ExecutionsTimedOut")},
-                label="failed or timed out",
-                period=period,
-            ),
+            # A rejected upload fails its execution too: whoever runs this wants to know of both.
+            "PipelineFailures": pipeline("ExecutionsFailed"),
+            "PipelineTimeouts": pipeline("ExecutionsTimedOut"),
             "PredictErrors": serve.predict.metric_errors(statistic="Sum", period=period),
             "PredictSlow": serve.predict.metric_duration(statistic="p95", period=period),
             "ApiFaults": serve.api.rest.metric_server_error(statistic="Sum", period=period),
