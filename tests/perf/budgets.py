@@ -17,15 +17,15 @@ class Budget:
     import_ms: int
 
 
-LIGHT = Budget(50 * MIB, 500)
+LIGHT = Budget(35 * MIB, 300)
 BUDGETS: dict[str, Budget] = {
     "data/ingest": LIGHT,
-    "data/preprocess": Budget(230 * MIB, 1_200),
+    "data/preprocess": Budget(220 * MIB, 600),
     "model/select": LIGHT,
     "model/register": LIGHT,
     "serve/deploy": LIGHT,
-    "serve/predict": Budget(190 * MIB, 700),
-    "serve/control": Budget(60 * MIB, 1_300),
+    "serve/predict": Budget(170 * MIB, 600),
+    "serve/control": Budget(40 * MIB, 700),
     "serve/authorise": LIGHT,
     "watch/conclude": LIGHT,
     "watch/observe": LIGHT,
