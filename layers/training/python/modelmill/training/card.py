@@ -38,8 +38,8 @@ def card(spec: RunSpec, family: str, metrics: dict[str, Any], precision: str) ->
             "## Metrics",
             "",
             f"On {metrics['test_rows']:,} test rows that neither training nor selection saw, with 95 % intervals by",
-            "bootstrap over rows. Always answering the most frequent class is right "
-            + f"for {metrics['majority_baseline']:.4f} of them.",
+            "bootstrap over rows. Always answering the most frequent class is right for the share",
+            f"{metrics['majority_baseline']:.4f} of them.",
             "",
             "| metric | value | 95 % interval |",
             "|---|---|---|",

@@ -1,0 +1,65 @@
+"""A cloud in memory with runs in it: what the jobs read is put there, what they write is read there."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from modelmill.aws import objects
+from modelmill.aws.records import pipelines
+from modelmill.core.model.candidates import candidates_for
+from modelmill.core.model.recipe import Recipe, Task
+from modelmill.core.model.spec import Column, RunSpec
+from modelmill.training.__main__ import main
+
+Cells = dict[str, list[Any]]
+
+
+@dataclass(slots=True)
+class Cloud:
+    """Puts runs into the mocked account and runs their jobs in this process."""
+
+    root: Path
+    specs: dict[str, RunSpec] = field(default_factory=dict)
+
+    def put_run(
+        self, run_id: str, task: Task, inputs: dict[str, str], splits: dict[str, Cells], **recipe: Any
+    ) -> RunSpec:
+        """Store a dataset version and the run's specification; the target column is `label`."""
+        labels = sorted({label for cells in splits.values() for label in cells["label"]})
+        spec = RunSpec(
+            run_id=run_id,
+            tenant="default",
+            dataset="things",
+            dataset_version="v1",
+            data_prefix="default/datasets/things/v1/",
+            model="things",
+            task=task,
+            target="label",
+            inputs=[Column(name=name, kind=kind) for name, kind in inputs.items()],
+            labels=labels,
+            candidates=candidates_for(task, None),
+            recipe=Recipe(**recipe),
+        )
+        for split, cells in splits.items():
+            sink = pa.BufferOutputStream()
+            pq.write_table(pa.table(cells), sink)
+            objects.put("data", f"{spec.data_prefix}{split}.parquet", sink.getvalue().to_pybytes())
+        objects.put("data", spec.data_prefix + "profile.bin", b"profile")
+        objects.put("models", f"default/runs/{run_id}/spec.json", spec.model_dump_json().encode())
+        self.specs[run_id] = spec
+        return spec
+
+    def job(self, stage: str, run_id: str, candidate: str) -> int:
+        """The exit code of one job started as Batch starts it."""
+        return main(["--stage", stage, "--run", f"s3://models/default/runs/{run_id}/", "--candidate", candidate])
+
+    def json(self, key: str) -> Any:
+        """A JSON object of the models bucket."""
+        return json.loads(objects.get("models", key))
+
+    def stages(self, run_id: str) -> list[dict[str, Any]]:
+        """What the run's record says of its stages."""
+        return pipelines.stages("default", run_id)
