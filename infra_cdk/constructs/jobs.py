@@ -209,6 +209,7 @@ class BatchEngine(Construct):
                 cpu=3,
                 memory=Size.gibibytes(14),
                 gpu=1,
+                user="job",  # of the image; SageMaker runs it as root
                 job_role=job_role,
                 execution_role=start_role,
                 logging=ecs.LogDriver.aws_logs(stream_prefix="job", log_group=log),
