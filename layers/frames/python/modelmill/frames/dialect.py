@@ -14,12 +14,13 @@ from modelmill.core.limits import CELL_CHARACTERS, COLUMNS
 SAMPLE_BYTES = 1024 * 1024
 Quoting = Literal["doubled", "escaped", "off"]
 _DELIMITERS = (",", "\t", ";", "|")
+_NAME_CHARACTERS = 128
 _BY_SUFFIX = {".tsv": "\t", ".tab": "\t", ".csv": ","}
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How to cut rows into cells. `quoting`: quotes doubled inside quotes, escaped by a backslash, or mere characters."""
+    """How to cut rows into cells; a quote inside quotes is doubled, or escaped by a backslash, or quotes mean nothing."""
 
     delimiter: str
     quoting: Quoting
@@ -90,8 +91,10 @@ def _rank(attempt: _Attempt, attempts: list[_Attempt]) -> tuple[float, bool, boo
 
 
 def sniff_dialect(sample: str, suffix: str = "", *, complete: bool = True) -> Dialect:
-    """The dialect of a file that begins with `sample`; raises Rejected: one_column, no_header, not_a_data_file,
-    too_many_columns. `complete` says that the sample is the whole file; `suffix` breaks ties.
+    """The dialect of a file that begins with `sample`.
+
+    `complete` says that the sample is the whole file; `suffix` breaks ties. Raises Rejected: one_column, no_header,
+    not_a_data_file, too_many_columns.
     """
     # The csv module's limit is per process; ours is the larger one everywhere.
     csv.field_size_limit(max(csv.field_size_limit(), CELL_CHARACTERS, SAMPLE_BYTES))
@@ -151,7 +154,7 @@ def unique_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[DataWarni
     taken: dict[str, None] = {}
     changed = []
     for number, raw in enumerate(names, start=1):
-        base = name = raw.strip().strip("\ufeff") or f"column_{number}"
+        base = name = raw.strip().strip("\ufeff")[:_NAME_CHARACTERS] or f"column_{number}"
         again = 1
         while name in taken:
             again += 1

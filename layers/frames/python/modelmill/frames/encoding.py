@@ -55,7 +55,7 @@ def _decoded(path: Path, codec: str) -> Iterator[str]:
 
 
 def detect(path: Path) -> Encoding:
-    """UTF-8 or UTF-16 by mark, then what decodes: UTF-8, UTF-8 with few bad bytes, GB18030, and Windows-1252 at last."""
+    """UTF-16 by its mark, then what decodes: UTF-8, UTF-8 with few bad bytes, GB18030, Windows-1252 at last."""
     with open_unpacked(path) as stream:
         head = stream.read(64 * 1024)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -1,4 +1,4 @@
-"""Parquet: a file in, record batches of strings out. Columns of lists, structs and bytes are left out with a warning."""
+"""Parquet: a file in, record batches of strings out. Columns of lists, structs or bytes are left out with a warning."""
 
 import shutil
 import tempfile

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 from modelmill.core.data.accounts import UnusableData, accounts
 from modelmill.core.data.plan import Plan, make_plan
-from modelmill.core.data.version import DataWarning, Rows
+from modelmill.core.data.version import DatasetVersion, DataWarning, Rows
 from modelmill.core.digest import canonical_json
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import MAX_CLASSES, MIN_ROWS, MIN_ROWS_PER_CLASS
@@ -39,7 +39,7 @@ class Loaded:
     @property
     def read(self) -> int:
         """Rows of the file, readable or not."""
-        return self.table.num_rows + len(self.bad)
+        return int(self.table.num_rows) + len(self.bad)
 
     def content(self) -> str:
         """sha256 of all cells: the same for the same rows in another format, encoding or chunking."""
@@ -148,7 +148,7 @@ def _profile(table: pa.Table) -> Profile:
 
 def _quarantined(loaded: Loaded, codes: Integers) -> list[dict[str, Any]]:
     """Row number, reason and the row, in the order of the file."""
-    rows = [{"row": bad.number, "reason": bad.reason, "raw": bad.raw} for bad in loaded.bad]
+    rows: list[dict[str, Any]] = [{"row": bad.number, "reason": bad.reason, "raw": bad.raw} for bad in loaded.bad]
     out = np.flatnonzero(codes != USED)
     for index, values in zip(out.tolist(), loaded.table.take(pa.array(out)).to_pylist(), strict=True):
         raw = {name: value if value is None else value[:RAW_CHARACTERS] for name, value in values.items()}
@@ -172,7 +172,7 @@ def _check_enough(names: list[str], target: str, quarantine: list[dict[str, Any]
     if classes < 2:
         raise Rejected(
             "one_class",
-            f"the target {target!r} has one class with {MIN_ROWS_PER_CLASS} rows or more{because}: nothing to tell apart",
+            f"the target {target!r} has one class only with {MIN_ROWS_PER_CLASS} rows or more{because}",
             limit=MIN_ROWS_PER_CLASS,
             hint="add rows of the other classes, or name another target in recipe.yaml",
         )
@@ -180,8 +180,11 @@ def _check_enough(names: list[str], target: str, quarantine: list[dict[str, Any]
         raise Rejected("too_many_classes", f"the target {target!r} has {classes} classes", limit=MAX_CLASSES)
 
 
-def write(prepared: Prepared, folder: Path) -> list[Path]:
-    """Store train, validation and test.parquet, quarantine.jsonl, profile.bin (of the training rows) and profile.json."""
+def write(prepared: Prepared, version: DatasetVersion, folder: Path) -> list[Path]:
+    """Store the files of a version in `folder`: the split rows, quarantine, profiles and the version itself.
+
+    `profile.bin` is of the training rows (what monitoring compares with), `profile.json` of the whole file as well.
+    """
     paths = []
     for name, table in prepared.splits.items():
         paths.append(folder / f"{name}.parquet")
@@ -192,6 +195,7 @@ def write(prepared: Prepared, folder: Path) -> list[Path]:
         ("quarantine.jsonl", "".join(lines).encode("utf-8", "replace")),
         ("profile.bin", prepared.train_profile.to_bytes()),
         ("profile.json", json.dumps(people, ensure_ascii=False, indent=1).encode("utf-8", "replace")),
+        ("version.json", version.model_dump_json().encode()),
     ):
         paths.append(folder / name)
         paths[-1].write_bytes(data)

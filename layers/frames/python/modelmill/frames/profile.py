@@ -234,8 +234,13 @@ def _unpacked(packed: dict[str, Any]) -> ColumnProfile:
     def sketch(deserialize: Callable[[bytes], Any], field: str) -> Any:
         return deserialize(base64.b64decode(packed[field], validate=True))
 
+    rows, nulls, words, cjk, characters = packed["counts"]
     return ColumnProfile(
-        *packed["counts"],
+        rows,
+        nulls,
+        words,
+        cjk,
+        characters,
         Moments(**packed["moments"]),
         sketch(ds.tdigest_double.deserialize, "quantiles"),
         sketch(ds.hll_sketch.deserialize, "distinct"),

@@ -16,14 +16,15 @@ Content = Literal["parquet", "text"]
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 _SAVE_AS = "save the data as CSV, TSV, JSON Lines or Parquet (each may be gzipped)"
+# Magic numbers that no header of a table begins with: `ID3` and `ORC` could be column names.
 _KNOWN: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a PNG image"), (b"\xff\xd8\xff", "a JPEG image"), (b"GIF8", "a GIF image"), (b"%PDF", "a PDF"),
     (b"PK\x03\x04", "a zip archive (or an Excel or Word file)"), (b"PK\x05\x06", "an empty zip archive"),
-    (b"\x7fELF", "a program"), (b"MZ", "a Windows program"), (b"\xd0\xcf\x11\xe0", "an old Excel or Word file"),
+    (b"\x7fELF", "a program"), (b"\xd0\xcf\x11\xe0", "an old Excel or Word file"),
     (b"7z\xbc\xaf", "a 7z archive"), (b"Rar!", "a RAR archive"), (b"BZh", "a bzip2 archive"),
     (b"\xfd7zXZ", "an xz archive"), (b"\x28\xb5\x2f\xfd", "a zstd archive"), (b"SQLite format 3", "an SQLite database"),
-    (b"\x89HDF", "an HDF5 file"), (b"\x93NUMPY", "a NumPy array"), (b"ARROW1", "an Arrow file"), (b"ORC", "an ORC file"),
-    (b"Obj\x01", "an Avro file"), (b"RIFF", "a RIFF file (audio or video)"), (b"ID3", "an MP3 file"),
+    (b"\x89HDF", "an HDF5 file"), (b"\x93NUMPY", "a NumPy array"), (b"ARROW1", "an Arrow file"),
+    (b"Obj\x01", "an Avro file"), (b"RIFF", "a RIFF file (audio or video)"),
     (b"<!doctype html", "a web page"), (b"<html", "a web page"), (b"<?xml", "an XML file"), (_GZIP, "gzip inside gzip"),
 )  # fmt: skip
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -69,7 +70,8 @@ def is_gzip(path: Path) -> bool:
 
 def open_unpacked(path: Path, limit: int = UNPACKED_BYTES) -> BinaryIO:
     """The file's bytes, gunzipped if need be; reading raises Rejected (`file_too_large`, `damaged_file`)."""
-    inner = cast(BinaryIO, gzip.open(path, "rb")) if is_gzip(path) else path.open("rb")
+    # Closed with the stream that is returned.
+    inner = cast(BinaryIO, gzip.open(path, "rb")) if is_gzip(path) else path.open("rb")  # noqa: SIM115
     return io.BufferedReader(_Capped(inner, limit), MIB)
 
 

@@ -4,6 +4,7 @@ The rules look at values only; a name counts just where it says that a column is
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelmill.core.model.spec import ColumnKind
@@ -23,9 +24,15 @@ def name_words(name: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in _WORD.findall(name))
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names for a message: at most 50 of them, none longer than 60 characters."""
+    more = f" and {len(names) - 50} more" if len(names) > 50 else ""
+    return ", ".join(name[:60] for name in names[:50]) + more
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnSummary:
-    """A column of the cleaned file. `numbers` and `integers` count the values that read as one; `distinct` is an estimate.
+    """A column of the cleaned file; `distinct` is an estimate, `numbers` and `integers` are counts of such values.
 
     `mean_words` and `mean_cjk` are per non-null value; `minimum` and `maximum` are of the numbers.
     """

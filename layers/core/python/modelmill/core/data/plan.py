@@ -7,7 +7,7 @@ what was left out.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelmill.core.data.columns import MAX_CATEGORIES, ColumnSummary, is_regression_target, kind_of
+from modelmill.core.data.columns import MAX_CATEGORIES, ColumnSummary, is_regression_target, kind_of, listed
 from modelmill.core.data.target import guess_target
 from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
@@ -31,8 +31,10 @@ class Plan:
 
 
 def make_plan(summaries: Sequence[ColumnSummary], recipe: Recipe) -> Plan:
-    """The plan; raises Rejected: one_column, missing_target, missing_input, one_class, too_many_classes,
-    regression_unsupported, no_usable_input, empty_file.
+    """The plan of a file with these columns under this recipe.
+
+    Raises Rejected: empty_file, one_column, missing_target, missing_input, one_class, too_many_classes,
+    regression_unsupported, no_usable_input.
     """
     _check_table(summaries)
     by_name = {summary.name: summary for summary in summaries}
@@ -67,7 +69,7 @@ def _check_table(summaries: Sequence[ColumnSummary]) -> None:
 
 
 def _check_names(by_name: dict[str, ColumnSummary], recipe: Recipe) -> None:
-    columns = ", ".join(list(by_name)[:50])
+    columns = listed(list(by_name))
     if recipe.target is not None and recipe.target not in by_name:
         raise Rejected(
             "missing_target", f"there is no column {recipe.target!r}", hint=f"target must be one of: {columns}"
@@ -139,7 +141,7 @@ def _forced(summary: ColumnSummary) -> ColumnKind:
 
 
 def _no_inputs(task: Task, chosen: Sequence[ColumnSummary], kinds: dict[str, ColumnKind]) -> Rejected:
-    seen = ", ".join(f"{s.name} ({kinds[s.name]})" for s in chosen[:50])
+    seen = listed([f"{s.name} ({kinds[s.name]})" for s in chosen])
     need = "a text column" if task == "text-classification" else "a column of numbers or categories"
     return Rejected(
         "no_usable_input",
@@ -156,7 +158,7 @@ def _warnings(
     used: set[str],
 ) -> list[DataWarning]:
     def names(*wanted: ColumnKind) -> str:
-        return ", ".join(s.name for s in left_out if kinds[s.name] in wanted)
+        return listed([s.name for s in left_out if kinds[s.name] in wanted])
 
     other = ("number", "category") if task == "text-classification" else ("text",)
     reads = "text" if task == "text-classification" else "numbers and categories"
@@ -170,7 +172,7 @@ def _warnings(
         ("constants_ignored", names("constant"), "have one value or (nearly) none; left out"),
         (
             "not_numbers",
-            ", ".join(n for n, s in by_name.items() if n in used and s.is_number and s.numbers < s.values),
+            listed([name for name, s in by_name.items() if name in used and s.is_number and s.numbers < s.values]),
             "are columns of numbers with a few other values, which count as missing",
         ),
     )

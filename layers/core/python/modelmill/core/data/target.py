@@ -5,7 +5,7 @@ Tiers from certain to desperate; within a tier the last column wins, because tar
 
 from collections.abc import Callable, Sequence
 
-from modelmill.core.data.columns import ColumnSummary, can_be_classes, is_regression_target, name_words
+from modelmill.core.data.columns import ColumnSummary, can_be_classes, is_regression_target, listed, name_words
 from modelmill.core.errors import Rejected
 
 _DECISIVE = ("label", "labels", "target", "class", "outcome", "标签", "目标", "类别", "分类", "标注")
@@ -13,17 +13,20 @@ _USUAL = (
     "y", "sentiment", "polarity", "species", "diagnosis", "variety", "emotion", "intent", "topic", "情感", "情感倾向",
     "意图", "主题", "情绪",
 )  # fmt: skip
-_OUTCOMES = frozenset(
-    "survived survival churn churned exited attrition approved approval accepted default defaulted fraud fraudulent spam"
-    " response responded clicked purchased converted subscribed recommended satisfaction satisfied stroke disease death"
-    " died canceled cancelled cancellation toxic won winner decision risk readmitted returned hired admitted passed"
-    " failed failure outcome deposit creditability tomorrow 是否".split()
-)
+_OUTCOMES = (
+    "survived", "survival", "churn", "churned", "exited", "attrition", "approved", "approval", "accepted",
+    "default", "defaulted", "fraud", "fraudulent", "spam", "response", "responded", "clicked", "purchased",
+    "converted", "subscribed", "recommended", "satisfaction", "satisfied", "stroke", "disease", "death", "died",
+    "canceled", "cancelled", "cancellation", "toxic", "won", "winner", "decision", "risk", "readmitted",
+    "returned", "hired", "admitted", "passed", "failed", "failure", "outcome", "deposit", "creditability",
+    "tomorrow", "是否",
+)  # fmt: skip
 _MAYBE = ("category", "income", "salary", "type", "genre", "rating", "stars", "quality", "grade", "score", "status",
           "result", "类型", "结果", "评分", "等级")  # fmt: skip
-_AMOUNTS = frozenset(
-    "price value saleprice cost costs charges amount salary income medv mpg sales 价格 房价 销量".split()
-)
+_AMOUNTS = {
+    "y", "price", "value", "saleprice", "cost", "costs", "charges", "amount", "salary", "income", "medv", "mpg",
+    "sales", "价格", "房价", "销量",
+}  # fmt: skip
 
 
 def _words(summary: ColumnSummary) -> set[str]:
@@ -42,7 +45,7 @@ def _mentions(summary: ColumnSummary, names: Sequence[str]) -> bool:
 
 
 def _is_outcome(summary: ColumnSummary) -> bool:
-    return _mentions(summary, tuple(_OUTCOMES)) or name_words(summary.name)[:1] == ("is",)
+    return _mentions(summary, _OUTCOMES) or name_words(summary.name)[:1] == ("is",)
 
 
 def _is_binary(summary: ColumnSummary) -> bool:
@@ -52,7 +55,7 @@ def _is_binary(summary: ColumnSummary) -> bool:
 _TIERS: tuple[Callable[[ColumnSummary], bool], ...] = (
     lambda s: _named(s, _USUAL),
     lambda s: _is_outcome(s) and _is_binary(s),
-    lambda s: _is_outcome(s),
+    _is_outcome,
     lambda s: _named(s, _MAYBE[:1]),
     lambda s: _mentions(s, _DECISIVE + _USUAL),
     lambda s: _named(s, _MAYBE),
@@ -76,7 +79,7 @@ def guess_target(summaries: Sequence[ColumnSummary]) -> str:
 def _by_place(summaries: Sequence[ColumnSummary], classes: Sequence[ColumnSummary]) -> str:
     """An amount at the end of the row, else the last column, the first, any; an empty column has no place."""
     filled = [summary for summary in summaries if not summary.is_almost_empty]
-    amounts = [s.name for s in filled[-2:] if is_regression_target(s) and _words(s) & (_AMOUNTS | {"y"})]
+    amounts = [s.name for s in filled[-2:] if is_regression_target(s) and _words(s) & _AMOUNTS]
     if amounts:
         return amounts[-1]
     names = [summary.name for summary in classes]
@@ -94,5 +97,5 @@ def _nothing_found(summaries: Sequence[ColumnSummary], filled: Sequence[ColumnSu
     constant = [s.name for s in filled if s.distinct < 1.5]
     if constant:
         raise Rejected("one_class", f"column {constant[-1]!r} has one value only: nothing to tell apart", hint=hint)
-    columns = ", ".join(s.name for s in summaries[:50])
+    columns = listed([summary.name for summary in summaries])
     raise Rejected("missing_target", f"no column looks like a target; the columns are: {columns}", hint=hint)

@@ -1,0 +1,94 @@
+"""What is said about prepared data: the version record, the run's specification, the stage's reply. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from modelmill.core.data.version import DatasetVersion, version_id
+from modelmill.core.digest import canonical_json
+from modelmill.core.errors import Rejected
+from modelmill.core.limits import KIB
+from modelmill.core.model.candidates import candidates_for
+from modelmill.core.model.recipe import Recipe
+from modelmill.core.model.spec import RunSpec
+from modelmill.core.names import check_name, dataset_prefix, run_prefix
+from modelmill.core.version import VERSION
+from modelmill.frames.prepare import Prepared
+
+_RECORD_BYTES = 350 * KIB
+"""A DynamoDB item holds 400 KiB ("Quotas in Amazon DynamoDB"); some of it is for the keys and for time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The pipeline run that the data is prepared for; `upload` is bucket, key, version_id and size."""
+
+    run_id: str
+    tenant: str
+    dataset: str
+    upload: dict[str, Any]
+
+    @property
+    def prefix(self) -> str:
+        """Key prefix of the run in the models bucket."""
+        return run_prefix(self.tenant, self.run_id)
+
+
+def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersion, RunSpec]:
+    """The version and the specification; raises Rejected (`bad_recipe`, `bad_name`, `too_many_columns`)."""
+    model = check_name("model", recipe.model or run.dataset)
+    plan, version = prepared.plan, version_id(prepared.content, recipe, VERSION)
+    prefix = dataset_prefix(run.tenant, run.dataset, version)
+    document = DatasetVersion(
+        dataset=run.dataset,
+        version=version,
+        prefix=prefix,
+        source={name: run.upload.get(name) or "" for name in ("bucket", "key", "version_id")},
+        rows=prepared.rows,
+        splits={name: table.num_rows for name, table in prepared.splits.items()},
+        columns=list(plan.columns),
+        inputs=list(plan.inputs),
+        task=plan.task,
+        target=plan.target,
+        labels=prepared.labels,
+        quarantine=prepared.reasons,
+        warnings=prepared.warnings,
+    )
+    size = len(canonical_json(document.model_dump(mode="json")))
+    if size > _RECORD_BYTES:
+        raise Rejected(
+            "too_many_columns",
+            f"the names of the columns and classes take {size:,} bytes",
+            limit=_RECORD_BYTES,
+            hint="shorten the names, or choose columns in recipe.yaml (`inputs: [COLUMN, ...]`)",
+        )
+    spec = RunSpec(
+        run_id=run.run_id,
+        tenant=run.tenant,
+        dataset=run.dataset,
+        dataset_version=version,
+        data_prefix=prefix,
+        model=model,
+        task=plan.task,
+        target=plan.target,
+        inputs=list(plan.inputs),
+        labels=prepared.labels,
+        candidates=candidates_for(plan.task, recipe.candidates),
+        recipe=recipe,
+    )
+    return document, spec
+
+
+def reply(version: DatasetVersion, spec: RunSpec, models_bucket: str) -> dict[str, Any]:
+    """What the workflow goes on with, at `$.preprocess`."""
+    return {
+        "status": "ok",
+        "dataset_version": version.version,
+        "task": version.task,
+        "target": version.target,
+        "model": spec.model,
+        "rows": version.rows.model_dump(),
+        "warnings": [warning.model_dump() for warning in version.warnings],
+        "candidates": [candidate.name for candidate in spec.candidates],
+        "compute": spec.recipe.compute.model_dump(mode="json"),
+        "run_uri": f"s3://{models_bucket}/{run_prefix(spec.tenant, spec.run_id)}",
+    }
