@@ -23,6 +23,7 @@ from modelmill.local.synth import synthesised
 
 Say = Callable[[str], None]
 Cloud = dict[str, Any]
+_CRASHED = "crashed"
 _OUTPUTS = {
     "uploads_bucket": "UploadsBucket",
     "data_bucket": "DataBucket",
@@ -41,23 +42,22 @@ def up(say: Say, home: Path | None = None, assembly: Path | None = None) -> Clou
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _lock(home):
         before = read_cloud(home) or {}
-        port = process.running(home, before.get("port")) and before["port"]
-        crashed = started = False
         with ThreadPoolExecutor(1) as pool:
             templates = pool.submit(_assembly, home, assembly)
-            if not port:
-                process.stop_unresponsive(home)
-                crashed, started = (home / MARKER).exists(), True
-                for line in recovery.prepare(home):
-                    say(line)
-                say("starting the local cloud")
-                port = process.start(home, before.get("port"))
-            try:
-                out = templates.result()
-            except LocalProblem:
-                _write(home, {**before, "port": port})
-                raise
-        return _deployed(say, home, out, before, port=port, started=started, crashed=crashed)
+            if not process.running(home, before.get("port")):
+                before["port"] = _start(say, home, before.get("port"))
+                _write(home, before)  # whatever happens next, `down` finds it
+            return _deployed(say, home, templates.result(), before)
+
+
+def _start(say: Say, home: Path, port: int | None) -> int:
+    process.stop_unresponsive(home)
+    if (home / MARKER).exists():
+        (home / _CRASHED).touch()  # until everything is repaired
+    for line in recovery.prepare(home):
+        say(line)
+    say("starting the local cloud")
+    return process.start(home, port)
 
 
 def _assembly(home: Path, assembly: Path | None) -> Path:
@@ -69,13 +69,34 @@ def _assembly(home: Path, assembly: Path | None) -> Path:
     return synthesised(repository, home)
 
 
-def _deployed(say: Say, home: Path, assembly: Path, before: Cloud, *, port: int, started: bool, crashed: bool) -> Cloud:
-    endpoint, stamps = f"http://127.0.0.1:{port}", home / "deployed.json"
-    with connected({"s3_endpoint": endpoint}):
-        # A table that is made anew is empty, even under its old name.
-        kept = recovery.records(before["table"]) if crashed and "table" in before and not stamps.exists() else []
-        outputs, changed = deploy(assembly, stamps, say)
-    cloud: Cloud = {
+def _deployed(say: Say, home: Path, assembly: Path, before: Cloud) -> Cloud:
+    endpoint, stamps = f"http://127.0.0.1:{before['port']}", home / "deployed.json"
+    crashed = (home / _CRASHED).exists()
+    try:
+        with connected({"s3_endpoint": endpoint}):
+            # A table that is made anew is empty, even under its old name.
+            kept = recovery.records(before["table"]) if crashed and "table" in before and not stamps.exists() else []
+            outputs, changed = deploy(assembly, stamps, say)
+        cloud = _described(endpoint, before["port"], outputs)
+        with connected(cloud):
+            said = recovery.move_in(before, cloud, kept) if crashed else []
+            cloud["token"], new_key = _key(before.get("token"), say)
+            said += recovery.close_interrupted(cloud) + (recovery.repair(cloud) if crashed else [])
+    except LocalProblem:
+        process.save_all(before["port"])  # what was deployed so far
+        raise
+    for line in said:
+        say(line)
+    if before != cloud:
+        _write(home, cloud)
+    if changed or new_key or said:
+        process.save_all(cloud["port"])
+    (home / _CRASHED).unlink(missing_ok=True)
+    return {"running": True, **cloud}
+
+
+def _described(endpoint: str, port: int, outputs: Mapping[str, str]) -> Cloud:
+    return {
         "port": port,
         "s3_endpoint": endpoint,
         "url": f"{endpoint}/_aws/execute-api/{outputs['ApiId']}/api",
@@ -85,17 +106,6 @@ def _deployed(say: Say, home: Path, assembly: Path, before: Cloud, *, port: int,
         "account": ACCOUNT,
         "credentials": CREDENTIALS,
     }
-    with connected(cloud):
-        said = recovery.move_in(before, cloud, kept) if crashed else []
-        cloud["token"], new_key = _key(before.get("token"), say)
-        if started:
-            said += recovery.close_interrupted(cloud) + (recovery.repair(cloud) if crashed else [])
-    for line in said:
-        say(line)
-    _write(home, cloud)
-    if changed or new_key or started:
-        process.save_all(port)
-    return {"running": True, **cloud}
 
 
 def _key(token: str | None, say: Say) -> tuple[str, bool]:

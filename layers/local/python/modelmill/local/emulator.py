@@ -22,6 +22,10 @@ _CONTRACT: tuple[tuple[str, str, tuple[str, ...] | None], ...] = (
         "_store_datum",
         ("namespace", "name", "dims", "ts", "unit", "value", "values", "counts", "stat_values"),
     ),
+    *(
+        (f"ministack.services.cloudformation.{module}", "_evaluate_conditions", ("template", "params"))
+        for module in ("engine", "handlers", "stacks", "changesets")
+    ),
     ("ministack.services.stepfunctions", "_SERVICE_DISPATCH", None),
     ("ministack.services.stepfunctions", "_ExecutionError", ("error", "cause")),
     ("ministack.services.stepfunctions", "_execute_task", ("state_def", "raw_input", "execution", "ctx")),

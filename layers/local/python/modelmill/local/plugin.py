@@ -1,4 +1,4 @@
-"""What the emulator learns from us: jobs for Step Functions, metrics out of log lines, a stop that stays a stop."""
+"""What the emulator learns from us: jobs for Step Functions, metrics out of log lines, conditions on the account."""
 
 import threading
 from collections.abc import Callable
@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from modelmill.local import batch, emulator, sagemaker
+from modelmill.local.connect import ACCOUNT, REGION
 from modelmill.local.emf import metrics_in
 from modelmill.local.place import Document, Place, TaskFailed
 
 _STATES = "ministack.services.stepfunctions"
+_FORMATION = "ministack.services.cloudformation"
+_PSEUDO_PARAMETERS = {
+    "AWS::AccountId": {"Value": ACCOUNT},
+    "AWS::Partition": {"Value": "aws"},
+    "AWS::Region": {"Value": REGION},
+}
 _INTEGRATIONS: dict[str, Callable[[Document, Place], Document]] = {
     "arn:aws:states:::sagemaker:createTrainingJob": sagemaker.create_training_job,
     "arn:aws:states:::batch:submitJob": batch.submit_job,
@@ -36,6 +43,7 @@ def install(home: Path) -> None:
     """Teach the emulator in this process; `home` is the local cloud's state folder."""
     _teach_jobs(home)
     _teach_metrics()
+    _teach_conditions()
 
 
 def _teach_jobs(home: Path) -> None:
@@ -92,3 +100,15 @@ def _teach_metrics() -> None:
             return
 
     emulator.replace("ministack.core.lambda_runtime", "Worker._read_stderr", read_stderr)
+
+
+def _teach_conditions() -> None:
+    """Conditions may name `AWS::AccountId` and its like, which the emulator leaves as they are written."""
+    evaluate = emulator.part(f"{_FORMATION}.engine", "_evaluate_conditions")
+
+    def evaluate_conditions(template: Document, params: Document) -> dict[str, bool]:
+        known: dict[str, bool] = evaluate(template, {**_PSEUDO_PARAMETERS, **params})
+        return known
+
+    for module in ("handlers", "stacks", "changesets"):
+        emulator.replace(f"{_FORMATION}.{module}", "_evaluate_conditions", evaluate_conditions)

@@ -1,0 +1,38 @@
+"""The commands by name, and `main`."""
+
+import sys
+from collections.abc import Callable
+
+import typer
+from modelmill.client.cli import data, local, models
+
+app = typer.Typer(
+    name="modelmill",
+    help="Data in, endpoint out. MODELMILL_URL and MODELMILL_TOKEN name the service; without them, the local cloud.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    *(local.up, local.down, local.status, local.demo),
+    *(data.push, data.runs, data.show, local.logs),
+    *(models.models, models.route, models.predict, models.delete),
+)
+for command in _COMMANDS:
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    app(args=_spelled_out(sys.argv[1:]))
+
+
+def _spelled_out(arguments: list[str]) -> list[str]:
+    """`predict M --json '{…}'` gives the row and asks for a JSON answer in one: `--row '{…}' --json`."""
+    if arguments[:1] != ["predict"] or "--json" not in arguments:
+        return arguments
+    at = arguments.index("--json")
+    following = arguments[at + 1 : at + 2]
+    if following and following[0].lstrip().startswith(("{", "[")):
+        return [*arguments[:at], "--row", *following, *arguments[at + 2 :], "--json"]
+    return arguments

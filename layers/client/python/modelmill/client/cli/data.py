@@ -1,0 +1,153 @@
+"""push, runs, show: files in, pipeline runs and their progress out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from modelmill.client.cli.output import Json, console, emit, errors, note, table
+from modelmill.client.types import Run
+from modelmill.core.errors import ModelmillError
+
+
+def push(
+    files: Annotated[list[Path], typer.Argument(help="Data files.", show_default=False)],
+    name: Annotated[
+        str, typer.Option("--name", "-n", help="The data set, and the model unless the recipe names another.")
+    ],
+    recipe: Annotated[Path | None, typer.Option("--recipe", "-r", help="A recipe in YAML.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow the pipeline to its end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Upload files: each starts a pipeline, from data to an endpoint."""
+    with errors(as_json):
+        from modelmill.client.api import Modelmill
+
+        text = _text(recipe) if recipe else None
+        results = []
+        with Modelmill() as mill:
+            for file in files:
+                upload = mill.upload(name, file, text, _progress(file))
+                note(f"{file.name} is uploaded as {upload.key}")
+                if wait:
+                    results.append(_follow(mill, upload.key).summary())
+                else:
+                    results.append({"dataset": name, "upload_id": upload.upload_id, "key": upload.key})
+        last = results[-1]
+        body = last if len(results) == 1 else {**last, "files": results}
+        emit(as_json, body, lambda: _show_results(results, wait))
+        if any(result.get("status") not in (None, "SUCCEEDED") for result in results):
+            raise typer.Exit(1)
+
+
+def runs(
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 20,
+    as_json: Json = False,
+) -> None:
+    """The newest pipeline runs."""
+    with errors(as_json):
+        from modelmill.client.api import Modelmill
+
+        with Modelmill() as mill:
+            found = mill.runs(limit)
+        rows = [(run.id, run.dataset, run.status, _model(run), _reason(run)) for run in found]
+        body = {"pipelines": [run.raw for run in found]}
+        emit(as_json, body, lambda: table(("run", "dataset", "status", "model", "reason"), rows))
+
+
+def show(run: Annotated[str, typer.Argument(help="The run's id.")], as_json: Json = False) -> None:
+    """One run: its stages, its data, its outcome."""
+    with errors(as_json):
+        from modelmill.client.api import Modelmill
+
+        with Modelmill() as mill:
+            found = mill.run(run)
+        emit(as_json, found.raw, lambda: show_run(found))
+
+
+def show_run(run: Run) -> None:
+    """A run for people."""
+    rows = [
+        (
+            stage.stage,
+            stage.candidate,
+            stage.status,
+            f"{stage.fraction:.0%}" if stage.fraction is not None else None,
+            stage.message,
+        )
+        for stage in run.stages
+    ]
+    out = console()
+    out.print(f"[bold]{run.id}[/] of {run.dataset}: {run.status}")
+    table(("stage", "candidate", "status", "done", ""), rows)
+    if run.rows:
+        out.print("rows: {read} read, {used} used, {quarantined} quarantined".format(**run.rows))
+    for warning in run.warnings:
+        out.print(f"warning: {warning['message']}", markup=False)
+    if run.reason:
+        out.print(f"reason: {run.reason['message']}", markup=False)
+        if run.reason.get("hint"):
+            out.print(f"hint: {run.reason['hint']}", markup=False)
+    if run.model:
+        out.print(f"model: {_model(run)}", markup=False)
+
+
+def _follow(mill: Any, key: str) -> Run:
+    """Wait for a run, saying each stage as it begins and ends."""
+    said: set[tuple[str, str | None, str]] = set()
+
+    def seen(run: Run) -> None:
+        for stage in run.stages:
+            mark = (stage.stage, stage.candidate, stage.status)
+            if mark not in said:
+                said.add(mark)
+                who = f"{stage.stage} {stage.candidate}" if stage.candidate else stage.stage
+                note(f"  {stage.status.lower():<10} {who:<28} {stage.message}".rstrip())
+
+    run: Run = mill.wait(key, seen=seen)
+    seen(run)
+    return run
+
+
+def _show_results(results: list[dict[str, Any]], waited: bool) -> None:
+    for result in results:
+        if not waited:
+            console().print(f"{result['key']}: follow it with: modelmill runs", markup=False)
+        elif result["status"] == "SUCCEEDED":
+            model = result["model"] or {}
+            console().print(f"model {model.get('name')} version {model.get('version')} answers", markup=False)
+        else:
+            reason = result["reason"] or {}
+            console().print(f"{result['status']}: {reason.get('message', 'no reason was given')}", markup=False)
+            if reason.get("hint"):
+                console().print(f"hint: {reason['hint']}", markup=False)
+
+
+def _progress(file: Path) -> Callable[[int, int], None] | None:
+    """A line for each tenth of a large file."""
+    if not file.is_file() or file.stat().st_size < 50_000_000:
+        return None
+    shown = [0]
+
+    def progress(sent: int, size: int) -> None:
+        tenth = 10 * sent // size
+        if tenth > shown[0]:
+            shown[0] = tenth
+            note(f"  {file.name}: {tenth * 10} %")
+
+    return progress
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelmillError("no_file", f"{path} cannot be read: {error}") from error
+
+
+def _model(run: Run) -> str | None:
+    return f"{run.model.get('name')} version {run.model.get('version')}" if run.model else None
+
+
+def _reason(run: Run) -> str | None:
+    return run.reason["message"] if run.reason else None
