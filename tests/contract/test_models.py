@@ -1,4 +1,4 @@
-"""modelmill.aws.records.models: versions by number, one per package; the route moves atomically and keeps its history."""
+"""modelmill.aws.records.models: versions by number, one per package; the route moves atomically, with a history."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""An AWS in memory (moto) with the resources that the stacks make, for one test; functions are loaded by their folder."""
+"""An AWS in memory (moto) with the resources that the stacks make, for one test; functions loaded by folder."""
 
 import importlib.util
 import json

@@ -5,18 +5,19 @@ import secrets
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import yaml
 from fastapi import APIRouter, Path
 from modelmill.aws import objects, removal
 from modelmill.aws.records import datasets, idempotency, pipelines
 from modelmill.aws.settings import settings
 from modelmill.core.errors import Conflict, ModelmillError, NotFound
-from modelmill.core.limits import MIB, PRESIGNED_SECONDS, RECIPE_BYTES, UPLOAD_BYTES
-from modelmill.core.model.recipe import parse_recipe
+from modelmill.core.limits import MIB, PRESIGNED_SECONDS, UPLOAD_BYTES
 from modelmill.core.names import RECIPE_FILE, UploadKey, check_name, dataset_prefix
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from control_api import recipes
+from control_api.body import Body
 from control_api.caller import CallerDep, IdempotencyKey
+from control_api.recipes import RecipeField
 
 router = APIRouter(tags=["datasets"])
 FILE_CHARACTERS = 128
@@ -24,13 +25,12 @@ _FILE = re.compile(rf"[^/\\\x00-\x1f\x7f]{{1,{FILE_CHARACTERS}}}")
 VersionId = Annotated[str, Path(max_length=64)]
 
 
-class NewUpload(BaseModel):
+class NewUpload(Body):
     """A file that is about to be uploaded: its name, its size in bytes if known, the recipe of its run."""
 
-    model_config = ConfigDict(extra="forbid")
     file: str
     size: int | None = Field(None, ge=0)
-    recipe: dict[str, Any] | None = None
+    recipe: RecipeField = None
 
 
 @router.post("/datasets/{dataset}/uploads", status_code=201)
@@ -43,7 +43,7 @@ def create_upload(
         raise ModelmillError(
             "upload_too_large", f"{body.size} bytes are too many", status=413, limit=UPLOAD_BYTES, hint=hint
         )
-    dataset, file, recipe = check_name("dataset", dataset), _file_name(body.file), _recipe_document(body.recipe)
+    dataset, file, recipe = check_name("dataset", dataset), _file_name(body.file), recipes.checked(body.recipe)
     upload_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(5)}"
     if idempotency_key is not None:
         request = {"upload": dataset, **body.model_dump(mode="json")}
@@ -51,7 +51,7 @@ def create_upload(
     upload = UploadKey(caller.tenant, dataset, upload_id, file)
     bucket = settings().uploads_bucket
     if recipe is not None:
-        objects.put(bucket, upload.recipe_key, recipe, "application/yaml")
+        objects.put(bucket, upload.recipe_key, recipes.as_file(recipe), "application/yaml")
     return {
         "upload_id": upload_id,
         "bucket": bucket,
@@ -72,17 +72,6 @@ def _file_name(name: str) -> str:
             hint="for example reviews.csv; a recipe goes into the field `recipe`",
         )
     return name
-
-
-def _recipe_document(recipe: dict[str, Any] | None) -> bytes | None:
-    """The recipe as YAML, checked as the pipeline would check it."""
-    if recipe is None:
-        return None
-    parse_recipe(recipe)
-    document = yaml.safe_dump(recipe, allow_unicode=True, sort_keys=False).encode()
-    if len(document) > RECIPE_BYTES:
-        raise ModelmillError("bad_recipe", "the recipe is too long", status=413, limit=RECIPE_BYTES)
-    return document
 
 
 @router.get("/datasets")

@@ -9,17 +9,17 @@ from modelmill.core.errors import Conflict, ModelmillError, NotFound
 from modelmill.core.model.registration import READY
 from modelmill.core.names import check_name
 from modelmill.core.serve.route import Route
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from control_api.body import Body
 from control_api.caller import CallerDep
 
 router = APIRouter(tags=["models"])
 
 
-class NewRoute(BaseModel):
+class NewRoute(Body):
     """Shares of the traffic per version, summing to 1; a version that shadows them; the revision that it replaces."""
 
-    model_config = ConfigDict(extra="forbid")
     weights: dict[str, float] = Field(min_length=1, max_length=100)
     shadow: str | None = None
     revision: int | None = Field(None, ge=0)

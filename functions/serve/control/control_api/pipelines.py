@@ -10,27 +10,25 @@ from modelmill.aws.records import datasets, idempotency, pipelines
 from modelmill.aws.settings import settings
 from modelmill.core.errors import Conflict, ModelmillError, NotFound
 from modelmill.core.limits import OBJECT_KEY_BYTES
-from modelmill.core.model.recipe import parse_recipe
 from modelmill.core.names import UploadKey, check_name
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
+from control_api import recipes
+from control_api.body import Body
 from control_api.caller import Caller, CallerDep, IdempotencyKey
+from control_api.recipes import RecipeField
 
 router = APIRouter(tags=["pipelines"])
 RunId = Annotated[str, Path(max_length=80)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Source(_Body):
+class Source(Body):
     """An object in the uploads bucket."""
 
     key: str
 
 
-class NewPipeline(_Body):
+class NewPipeline(Body):
     """What to run over: an upload by its key, or the upload that a dataset's version (default: latest) was made from.
 
     `recipe` takes the place of the one that was uploaded with the file.
@@ -39,7 +37,7 @@ class NewPipeline(_Body):
     source: Source | None = None
     dataset: str | None = None
     version: str | None = None
-    recipe: dict[str, Any] | None = None
+    recipe: RecipeField = None
 
     @model_validator(mode="after")
     def _names_one_thing(self) -> "NewPipeline":
@@ -53,7 +51,7 @@ class NewPipeline(_Body):
 @router.post("/pipelines", status_code=202)
 def start_pipeline(body: NewPipeline, caller: CallerDep, idempotency_key: IdempotencyKey = None) -> dict[str, Any]:
     """Run the life cycle again over a file that was uploaded before; the answer is the new run."""
-    parse_recipe(body.recipe)
+    recipe = recipes.checked(body.recipe)
     upload = _upload(caller.tenant, body)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(5)}"
     if idempotency_key is not None:
@@ -61,8 +59,8 @@ def start_pipeline(body: NewPipeline, caller: CallerDep, idempotency_key: Idempo
         run_id = idempotency.decide(caller.tenant, idempotency_key, request, run_id)
     dataset = UploadKey.parse(upload["key"]).dataset
     payload = {"run_id": run_id, "tenant": caller.tenant, "dataset": dataset, "upload": upload}
-    if body.recipe is not None:
-        payload["recipe"] = body.recipe
+    if recipe is not None:
+        payload["recipe"] = recipe
     pipelines.start(caller.tenant, run_id, {"dataset": dataset, "upload": upload, "requested_by": caller.key_name})
     workflow.start(run_id, payload)
     return _found(caller.tenant, run_id)
