@@ -61,7 +61,11 @@ class DataStack(Stack):
             "data/ingest",
             memory=512,
             timeout=Duration.seconds(30),
-            environment={"MODELMILL_TABLE": self.table.table_name, "MODELMILL_STATE_MACHINE_ARN": pipeline},
+            environment={
+                "MODELMILL_TABLE": self.table.table_name,
+                "MODELMILL_UPLOADS_BUCKET": self.uploads.bucket_name,
+                "MODELMILL_STATE_MACHINE_ARN": pipeline,
+            },
             statements=[
                 *grants.records(self.table, "GetItem", "PutItem"),
                 grants.allow(["states:StartExecution"], [pipeline]),

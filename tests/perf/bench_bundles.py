@@ -23,7 +23,7 @@ def tables() -> Iterator[str]:
         yield head("function", "layers", "unzipped MiB (budget)", "of Lambda's 250", times, "budget ms")
         for name, layers in FUNCTION_LAYERS.items():
             function, budget = life.unpacked(name), BUDGETS[name]
-            taken = [imported(function, aws.variables).seconds * 1_000 for _ in range(ROUNDS + 1)][1:]
+            taken = [imported(function, aws.variables(function.name)).seconds * 1_000 for _ in range(ROUNDS + 1)][1:]
             size = f"{function.size / MIB:.1f} ({budget.unzipped_bytes // MIB})"
             share = f"{function.size / LAMBDA_UNZIPPED_BYTES:.0%}"
             yield row(f"`{name}`", ", ".join(layers), size, share, spread(taken), budget.import_ms)

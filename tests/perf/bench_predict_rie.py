@@ -60,7 +60,7 @@ def _cold(life: Life, package: Path) -> Iterator[str]:
 def _floor(life: Life, package: Path) -> float:
     function = life.unpacked("serve/predict")
     command = [sys.executable, "-S", str(FLOOR), str(package / "model.onnx")]
-    env = environment(function, life.aws.variables)
+    env = environment(function, life.aws.variables(function.name))
     return milliseconds(lambda: subprocess.run(command, env=env, check=True, timeout=SECONDS, capture_output=True))
 
 
@@ -91,7 +91,7 @@ def _in_process(life: Life, package: Path) -> dict[str, list[float]]:
     done = subprocess.run(
         [sys.executable, "-S", str(WARM), str(function.task), str(package), str(WARM_ROUNDS)],
         input=json.dumps(event("serve/predict")),
-        env=environment(function, life.aws.variables),
+        env=environment(function, life.aws.variables(function.name)),
         capture_output=True,
         text=True,
         timeout=SECONDS,

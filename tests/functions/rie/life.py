@@ -55,7 +55,7 @@ class Life:
     def emulated(self, name: str) -> Emulated:
         """A function that is not started yet."""
         log = self.folder / f"{name.replace('/', '-')}.log"
-        return Emulated(self.unpacked(name), self.aws.variables, log)
+        return Emulated(self.unpacked(name), self.aws.variables(name), log)
 
     def _start(self, name: str) -> Emulated:
         return self._running.enter_context(self.emulated(name))
@@ -102,7 +102,7 @@ class Life:
             done = subprocess.run(
                 [sys.executable, "-m", "modelmill.training", *command],
                 cwd=folder,
-                env={**inherited, **world.CREDENTIALS, **self.aws.variables, "MODELMILL_ML_ROOT": folder},
+                env={**inherited, **self.aws.job_variables, "MODELMILL_ML_ROOT": folder},
                 capture_output=True,
                 text=True,
                 timeout=JOB_SECONDS,

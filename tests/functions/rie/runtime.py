@@ -80,8 +80,6 @@ def environment(function: Unpacked, variables: Mapping[str, str]) -> dict[str, s
         "PYTHONPATH": os.pathsep.join(map(str, path)),
         "LAMBDA_TASK_ROOT": str(function.task),
         "AWS_LAMBDA_FUNCTION_NAME": function.name.replace("/", "-"),
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
-        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(INVOKE_SECONDS),
         "AWS_REGION": "eu-central-1",
         "AWS_DEFAULT_REGION": "eu-central-1",
         "AWS_ACCESS_KEY_ID": "test",

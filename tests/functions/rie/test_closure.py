@@ -30,7 +30,7 @@ def function(request: pytest.FixtureRequest, life: Life) -> Unpacked:
 
 @pytest.fixture
 def found(function: Unpacked, aws: World) -> Imported:
-    return imported(function, aws.variables)
+    return imported(function, aws.variables(function.name))
 
 
 def test_every_module_comes_from_the_zips_or_from_python(function: Unpacked, found: Imported) -> None:
@@ -47,7 +47,7 @@ def test_no_heavy_library_comes_in_unasked(function: Unpacked, found: Imported) 
 
 
 def test_the_hot_path_is_bare(life: Life, aws: World) -> None:
-    found = imported(life.unpacked("serve/predict"), aws.variables)
+    found = imported(life.unpacked("serve/predict"), aws.variables("serve/predict"))
     assert not found.packages & KEPT_OFF_THE_HOT_PATH
     assert "onnxruntime" in found.packages
 

@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 
 from tests.functions.rie.runtime import free_ports, kill_tree, wait_for_port
+from tests.functions.rie.stack import deployed
 
 UPLOADS, DATA, MODELS = "uploads-000000000000", "data-000000000000", "models-000000000000"
 TABLE = "modelmill"
@@ -32,18 +33,28 @@ class World:
     endpoint: str
     state_machine_arn: str
 
-    @property
-    def variables(self) -> dict[str, str]:
-        """The environment of a function in this world, as the stacks set it."""
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
+    def variables(self, function: str) -> dict[str, str]:
+        """The environment of a function in this world: the names that the stacks give it, and no other."""
+        here = {
             "MODELMILL_UPLOADS_BUCKET": UPLOADS,
             "MODELMILL_DATA_BUCKET": DATA,
             "MODELMILL_MODELS_BUCKET": MODELS,
             "MODELMILL_TABLE": TABLE,
             "MODELMILL_STATE_MACHINE_ARN": self.state_machine_arn,
-            "POWERTOOLS_SERVICE_NAME": "modelmill",
         }
+        settings = deployed()[function]
+        filled = {name: here[name] if value is None else value for name, value in settings.variables.items()}
+        lambda_sets = {
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(settings.memory),
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(settings.seconds),
+        }
+        return {"AWS_ENDPOINT_URL": self.endpoint, **lambda_sets, **filled}
+
+    @property
+    def job_variables(self) -> dict[str, str]:
+        """The environment of a job, as the workflow gives it."""
+        names = {"MODELMILL_DATA_BUCKET": DATA, "MODELMILL_MODELS_BUCKET": MODELS, "MODELMILL_TABLE": TABLE}
+        return {"AWS_ENDPOINT_URL": self.endpoint, **CREDENTIALS, **names}
 
     @cached_property
     def s3(self) -> Any:
