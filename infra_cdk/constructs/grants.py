@@ -36,6 +36,15 @@ def write(bucket: s3.IBucket, *prefixes: str) -> Statements:
     return [allow(["s3:PutObject", "s3:AbortMultipartUpload"], objects)]
 
 
+def erase(bucket: s3.IBucket, *prefixes: str) -> Statements:
+    """Remove objects with all their versions, for good."""
+    objects = [bucket.arn_for_objects(prefix) for prefix in prefixes]
+    return [
+        allow(["s3:DeleteObject", "s3:DeleteObjectVersion"], objects),
+        allow(["s3:ListBucketVersions"], [bucket.bucket_arn]),
+    ]
+
+
 def records(table: dynamodb.ITable, *operations: str) -> Statements:
     """Call DynamoDB operations such as `GetItem` on the table."""
     return [allow([f"dynamodb:{operation}" for operation in operations], [table.table_arn])]

@@ -74,12 +74,18 @@ class ServeStack(Stack):
                 "MODELMILL_STATE_MACHINE_ARN": pipeline,
             },
             statements=[
-                *grants.records(data.table, "GetItem", "PutItem", "UpdateItem", "Query"),
+                *grants.records(
+                    data.table, "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"
+                ),
                 *grants.read(data.data, grants.DATASETS, grants.QUARANTINE),
                 *grants.read(data.models, grants.RUNS, grants.PACKAGES),
                 # What a presigned link may do is what its signer may do.
                 *grants.read(data.uploads, grants.UPLOADS),
                 *grants.write(data.uploads, grants.UPLOADS),
+                # DELETE of a data set or a model removes the bytes too.
+                *grants.erase(data.uploads, grants.UPLOADS),
+                *grants.erase(data.data, grants.DATASETS, grants.QUARANTINE),
+                *grants.erase(data.models, grants.RUNS, grants.PACKAGES),
                 grants.allow(["states:StartExecution"], [pipeline]),
                 grants.allow(["states:StopExecution"], [pipeline.replace(":stateMachine:", ":execution:") + ":*"]),
             ],
