@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from modelmill.aws import objects
 from modelmill.core.errors import Rejected
 from modelmill.core.model.recipe import Optimise
 from modelmill.serving.features import Features
 from modelmill.training.convert import check_parity, run, session_of
 from modelmill.training.graph import onnx_model
-from modelmill.training.nets import Net, net_of
+from modelmill.training.nets import Net, TextNet, net_of
 from modelmill.training.optimise import optimise
 from modelmill.training.rows import Rows
 from onnx import numpy_helper
@@ -86,9 +87,6 @@ def test_a_graph_that_gives_nan_is_refused(cloud: Cloud) -> None:
 
 def _text_model(words: int) -> tuple[bytes, Features, Rows]:
     """A text model whose answer is decided by two words among many, and rows of them."""
-    import torch
-    from modelmill.training.nets import TextNet
-
     net = TextNet(torch.cat([torch.zeros(1), torch.ones(words)]), 2, None)
     table = torch.zeros(words + 1, 2)
     table[1], table[2] = torch.tensor([1.0, -1.0]), torch.tensor([-1.0, 1.0])
@@ -137,6 +135,20 @@ def test_int8_whose_answers_depend_on_neighbouring_rows_is_dropped(cloud: Cloud)
     _, _, report = optimise(onnx_model(net), features, test, Optimise(max_loss=1))
     assert report["chosen"] == "float32"
     assert "other rows" in report["why"]
+
+
+def test_then_the_tables_alone_are_quantised_if_they_are_worth_it() -> None:
+    torch.manual_seed(3)
+    net = TextNet(torch.cat([torch.zeros(1), torch.ones(20_000)]), 8, 2)
+    torch.nn.init.normal_(net.table)
+    vocabulary = [f"w{index}" for index in range(20_000)]
+    features = Features({"kind": "text", "inputs": ["t"], "ngrams": [1, 1], "vocabulary": vocabulary})
+    texts = [" ".join(f"w{(row * 37 + step * 101) % 20_000}" for step in range(5)) for row in range(64)]
+    rows = Rows({"t": texts}, np.zeros(64, dtype=np.int64))
+    served, _, report = optimise(onnx_model(net), features, rows, Optimise(max_loss=0.2))
+    assert report["chosen"] == "int8-tables"
+    assert report["int8"]["neighbours"] > 1e-4 > report["int8-tables"]["neighbours"]
+    assert len(served) < report["float32"]["bytes"] / 3
 
 
 def test_a_recipe_can_ask_for_no_int8() -> None:

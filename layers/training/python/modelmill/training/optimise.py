@@ -1,9 +1,9 @@
-"""The gate of int8: an ONNX model in, the smaller one out if it is as good, and the report of both.
+"""The gate of int8: an ONNX model in, the smallest one out that is as good, and the report of all.
 
-Dynamic quantisation of Gather tables and constant MatMul weights. Its MatMul scales activations by the largest value
-in the whole batch, so that a row's answer depends on the rows beside it: a model in which that shows stays float32.
-Results of int8 differ a little between CPU generations, which is why the gate has a margin
-(`recipe.optimise.max_loss`).
+Dynamic quantisation, first of Gather tables and constant MatMul weights, else of the tables alone: a dynamic MatMul
+scales activations by the largest value in the whole batch, so that a row's answer depends on the rows beside it, and
+a model in which that shows is refused. Results of int8 differ a little between CPU generations, which is why the
+gate has a margin (`recipe.optimise.max_loss`).
 """
 
 import logging
@@ -19,6 +19,7 @@ from modelmill.training.convert import TOLERANCE, run, run_all, session_of
 from modelmill.training.evaluate import Probabilities
 from modelmill.training.rows import Rows
 
+_VARIANTS = {"int8": ["Gather", "MatMul"], "int8-tables": ["Gather"]}
 _ALONE = 64
 """Test rows that are also run one by one."""
 
@@ -27,28 +28,34 @@ def optimise(
     model: bytes, features: Features, test: Rows, rule: Optimise
 ) -> tuple[bytes, Probabilities, dict[str, Any]]:
     """The model to serve, its probabilities of the test rows, and the report with sizes, accuracies, latencies, why."""
-    original, float32 = _measured(model, features, test)
+    probabilities, float32 = _measured(model, features, test)
+    report: dict[str, Any] = {"float32": float32, "max_loss": rule.max_loss, "chosen": "float32"}
     if not rule.int8:
-        return model, original, {"float32": float32, "chosen": "float32", "why": "the recipe asks for no int8"}
-    smaller = quantise(model)
-    quantised, int8 = _measured(smaller, features, test)
+        return model, probabilities, report | {"why": "the recipe asks for no int8"}
+    refusals = []
+    for name, operators in _VARIANTS.items():
+        smaller = quantise(model, operators)
+        quantised, report[name] = _measured(smaller, features, test)
+        refusal = _refusal(float32, report[name], rule.max_loss)
+        if refusal is None:
+            loss = max(float32["accuracy"] - report[name]["accuracy"], 0.0)
+            why = f"{name} is {len(model) / len(smaller):.1f} times smaller and loses {loss:.4f} of accuracy"
+            return smaller, quantised, report | {"chosen": name, "why": why}
+        refusals.append(f"{name}: {refusal}")
+    return model, probabilities, report | {"why": "; ".join(refusals)}
+
+
+def _refusal(float32: dict[str, Any], int8: dict[str, Any], max_loss: float) -> str | None:
     loss = float32["accuracy"] - int8["accuracy"]
-    refusal = None
-    if len(smaller) >= len(model):
-        refusal = "the int8 model is not smaller"
-    elif int8["neighbours"] > TOLERANCE:
-        refusal = f"int8 answers depend on the other rows of a request, by up to {int8['neighbours']:.1e}"
-    elif loss > rule.max_loss:
-        refusal = f"int8 loses {loss:.4f} of accuracy, more than {rule.max_loss:g}"
-    report = {"float32": float32, "int8": int8, "max_loss": rule.max_loss}
-    if refusal:
-        return model, original, report | {"chosen": "float32", "why": refusal}
-    why = f"int8 is {len(model) / len(smaller):.1f} times smaller and loses {max(loss, 0.0):.4f} of accuracy"
-    return smaller, quantised, report | {"chosen": "int8", "why": why}
+    if int8["bytes"] >= float32["bytes"]:
+        return "not smaller"
+    if int8["neighbours"] > TOLERANCE:
+        return f"answers depend on the other rows of a request, by up to {int8['neighbours']:.1e}"
+    return f"loses {loss:.4f} of accuracy, more than {max_loss:g}" if loss > max_loss else None
 
 
-def quantise(model: bytes) -> bytes:
-    """The model with int8 weights."""
+def quantise(model: bytes, operators: list[str]) -> bytes:
+    """The model with int8 weights in `operators`."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     def without_advice(record: logging.LogRecord) -> bool:
@@ -60,7 +67,7 @@ def quantise(model: bytes) -> bytes:
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder, "model.onnx"), Path(folder, "int8.onnx")
             source.write_bytes(model)
-            quantize_dynamic(source, target, weight_type=QuantType.QInt8)
+            quantize_dynamic(source, target, op_types_to_quantize=operators, weight_type=QuantType.QInt8)
             return target.read_bytes()
     finally:
         logging.getLogger().removeFilter(without_advice)

@@ -101,7 +101,7 @@ def package(job: Job, spec: RunSpec) -> None:
         from modelmill.training.optimise import optimise
 
         model, served, report = optimise(model, features, test, spec.recipe.optimise)
-        if report["chosen"] == "int8":
+        if report["chosen"] != "float32":
             metrics = evaluate.metrics(served, test.labels, spec.labels, spec.recipe.seed)
         files = assemble(
             spec,
