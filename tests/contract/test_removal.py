@@ -52,6 +52,30 @@ def test_a_model_goes_but_a_package_that_another_model_holds_stays() -> None:
     assert [each["name"] for each in audit.latest("default")] == ["a"]
 
 
+def test_one_version_goes_and_the_others_stay() -> None:
+    furnish_models()
+    version = models.get_version("default", "a", "2")
+    assert version is not None
+    removal.remove_model_version("default", "a", version, "laptop")
+    assert [each["version"] for each in models.versions("default", "a")] == ["1"]
+    assert keys_of(MODELS) == LEFT | {"default/runs/run-a-shared/spec.json"}
+    assert models.register("default", "a", "own", {}) == ("3", True)
+
+
+def test_the_newest_of_the_other_dataset_versions_becomes_the_latest() -> None:
+    for version in ("b" * 16, "a" * 16, "c" * 16):
+        datasets.add_version("default", dataset_version(version))
+        objects.put(DATA, f"default/datasets/reviews/{version}/train.parquet", b"x")
+    removal.remove_dataset_version("default", "reviews", "c" * 16, "laptop")
+    found = datasets.get("default", "reviews")
+    assert found is not None
+    assert found["latest"] in ("a" * 16, "b" * 16)
+    assert {key.split("/")[3] for key in keys_of(DATA)} == {"a" * 16, "b" * 16}
+    for version in ("a" * 16, "b" * 16):
+        removal.remove_dataset_version("default", "reviews", version, "laptop")
+    assert datasets.get("default", "reviews") is None
+
+
 def test_a_removal_that_was_cut_short_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     furnish_models()
     whole: Callable[[str, str], None] = objects.delete_all

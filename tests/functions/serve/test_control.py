@@ -267,6 +267,24 @@ def test_a_version_that_is_not_ready_gets_no_traffic(control: Control) -> None:
     assert control.error("PUT", "/v1/models/m/route", {"weights": {"1": 1}})[:2] == (400, "bad_route")
 
 
+def test_a_version_is_deleted_unless_the_route_leads_to_it(control: Control) -> None:
+    put_versions(3)
+    control("PUT", "/v1/models/m/route", {"weights": {"1": 1}, "shadow": "2"})
+    for version in ("1", "2"):
+        assert control.error("DELETE", f"/v1/models/m/versions/{version}")[:2] == (409, "version_routed")
+    assert control("DELETE", "/v1/models/m/versions/3") == (200, {"deleted": "3"})
+    assert control.error("DELETE", "/v1/models/m/versions/3")[:2] == (404, "not_found")
+    assert control("GET", "/v1/models/m")[1]["versions"] == 2
+
+
+def test_a_dataset_version_is_deleted(control: Control) -> None:
+    datasets.add_version("default", dataset_version())
+    path = "/v1/datasets/reviews/versions/0123456789abcdef"
+    assert control("DELETE", path) == (200, {"deleted": "0123456789abcdef"})
+    assert control.error("GET", path)[:2] == (404, "not_found")
+    assert [each["action"] for each in audit.latest("default")] == ["delete-dataset-version"]
+
+
 def test_a_routed_model_is_deleted_only_by_force(control: Control) -> None:
     put_versions()
     control("PUT", "/v1/models/m/route", {"weights": {"1": 1}})

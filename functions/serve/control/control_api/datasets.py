@@ -114,13 +114,27 @@ def list_versions(dataset: str, caller: CallerDep) -> dict[str, Any]:
 def get_version(dataset: str, version: VersionId, caller: CallerDep) -> dict[str, Any]:
     """A version, with links to its profile and to the rows that could not be used."""
     dataset = check_name("dataset", dataset)
-    found = datasets.get_version(caller.tenant, dataset, version)
-    if found is None:
-        raise NotFound("version", version)
+    found = _found_version(caller.tenant, dataset, version)
     folder = dataset_prefix(caller.tenant, dataset, version)
     files = {"profile": "profile.json", "quarantine": "quarantine.jsonl"}
     links = {name: objects.presigned_get(settings().data_bucket, folder + file) for name, file in files.items()}
     return found | {"links": links}
+
+
+@router.delete("/datasets/{dataset}/versions/{version}")
+def delete_version(dataset: str, version: VersionId, caller: CallerDep) -> dict[str, Any]:
+    """Remove a version's rows for good. Models trained from it stay."""
+    dataset = check_name("dataset", dataset)
+    _found_version(caller.tenant, dataset, version)
+    removal.remove_dataset_version(caller.tenant, dataset, version, caller.key_name)
+    return {"deleted": version}
+
+
+def _found_version(tenant: str, dataset: str, version: str) -> dict[str, Any]:
+    found = datasets.get_version(tenant, dataset, version)
+    if found is None:
+        raise NotFound("version", version)
+    return found
 
 
 def _found(tenant: str, dataset: str) -> dict[str, Any]:

@@ -63,7 +63,25 @@ def list_versions(model: str, caller: CallerDep) -> dict[str, Any]:
 @router.get("/models/{model}/versions/{version}")
 def get_version(model: str, version: str, caller: CallerDep) -> dict[str, Any]:
     """A version: digest, metrics, where it came from."""
-    found = models.get_version(caller.tenant, check_name("model", model), version)
+    return _found_version(caller.tenant, check_name("model", model), version)
+
+
+@router.delete("/models/{model}/versions/{version}")
+def delete_version(model: str, version: str, caller: CallerDep) -> dict[str, Any]:
+    """Remove a version and its package for good, unless the route leads to it."""
+    found = _found(caller.tenant, model)
+    document = _found_version(caller.tenant, found["name"], version)
+    route = found["route"] or {"weights": {}, "shadow": None}
+    if document["version"] in {*route["weights"], route["shadow"]}:
+        raise Conflict(
+            "version_routed", f"the route of {model!r} leads to version {version}", hint="move the route first"
+        )
+    removal.remove_model_version(caller.tenant, found["name"], document, caller.key_name)
+    return {"deleted": document["version"]}
+
+
+def _found_version(tenant: str, model: str, version: str) -> dict[str, Any]:
+    found = models.get_version(tenant, model, version)
     if found is None:
         raise NotFound("version", version[:80])
     return found

@@ -3,10 +3,12 @@
 Records go last, so that a removal that was cut short is found again and can be repeated.
 """
 
+from typing import Any
+
 from modelmill.aws import objects
 from modelmill.aws.records import audit, datasets, models
 from modelmill.aws.settings import settings
-from modelmill.core.names import package_prefix, run_prefix
+from modelmill.core.names import dataset_prefix, package_prefix, run_prefix
 
 
 def remove_dataset(tenant: str, dataset: str, who: str) -> None:
@@ -18,6 +20,13 @@ def remove_dataset(tenant: str, dataset: str, who: str) -> None:
     datasets.delete(tenant, dataset)
 
 
+def remove_dataset_version(tenant: str, dataset: str, version: str, who: str) -> None:
+    """Remove one version's rows and record. The upload that it was made from stays: it may have made others."""
+    audit.add(tenant, "delete-dataset-version", f"{dataset}/{version}", who)
+    objects.delete_all(settings().data_bucket, dataset_prefix(tenant, dataset, version))
+    datasets.delete_version(tenant, dataset, version)
+
+
 def remove_model(tenant: str, model: str, who: str) -> None:
     """Remove a model's route, packages and run artefacts, then its records.
 
@@ -25,10 +34,21 @@ def remove_model(tenant: str, model: str, who: str) -> None:
     """
     audit.add(tenant, "delete-model", model, who)
     models.clear_route(tenant, model)
-    others = [other["name"] for other in models.names(tenant) if other["name"] != model]
-    bucket = settings().models_bucket
     for version in models.versions(tenant, model):
-        if not any(models.holds_package(tenant, other, version["digest"]) for other in others):
-            objects.delete_all(bucket, package_prefix(tenant, version["digest"]))
-        objects.delete_all(bucket, run_prefix(tenant, version["run_id"]))
+        _remove_artefacts(tenant, model, version)
     models.delete(tenant, model)
+
+
+def remove_model_version(tenant: str, model: str, version: dict[str, Any], who: str) -> None:
+    """Remove one version of a model, given its record. That no route leads to it is the caller's business."""
+    audit.add(tenant, "delete-model-version", f"{model}/{version['version']}", who)
+    _remove_artefacts(tenant, model, version)
+    models.delete_version(tenant, model, version)
+
+
+def _remove_artefacts(tenant: str, model: str, version: dict[str, Any]) -> None:
+    bucket, digest = settings().models_bucket, version["digest"]
+    others = [other["name"] for other in models.names(tenant) if other["name"] != model]
+    if not any(models.holds_package(tenant, other, digest) for other in others):
+        objects.delete_all(bucket, package_prefix(tenant, digest))
+    objects.delete_all(bucket, run_prefix(tenant, version["run_id"]))

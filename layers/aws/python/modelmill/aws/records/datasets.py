@@ -45,6 +45,17 @@ def get_version(tenant: str, dataset: str, version: str) -> dict[str, Any] | Non
     return table.get(f"{tenant}#dataset#{dataset}", version)
 
 
+def delete_version(tenant: str, dataset: str, version: str) -> None:
+    """Remove a version's record. The newest of the others becomes the latest; without others the dataset goes."""
+    table.delete(f"{tenant}#dataset#{dataset}", version)
+    left = versions(tenant, dataset)
+    if not left:
+        table.delete(f"{tenant}#datasets", dataset)
+        return
+    newest = max(left, key=lambda each: str(each["created"]))
+    table.put(f"{tenant}#datasets", dataset, {"name": dataset, "latest": newest["version"], "updated": now()})
+
+
 def delete(tenant: str, dataset: str) -> None:
     """Remove a dataset's records, the dataset itself last, so that a crash half-way can be repeated."""
     table.delete_partition(f"{tenant}#dataset#{dataset}")

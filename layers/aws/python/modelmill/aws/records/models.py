@@ -127,6 +127,13 @@ def delete(tenant: str, model: str) -> None:
     table.update(f"{tenant}#models", model, "REMOVE #body, route", {}, condition="attribute_exists(pk)")
 
 
+def delete_version(tenant: str, model: str, version: dict[str, Any]) -> None:
+    """Remove the record of one version; its number is not given again."""
+    pk = f"{tenant}#model#{model}"
+    table.delete(pk, f"package#{version['digest']}")
+    table.delete(pk, f"version#{int(version['version']):08}")
+
+
 def holds_package(tenant: str, model: str, digest: str) -> bool:
     """True if a version of this model is this package."""
     return table.get(f"{tenant}#model#{model}", f"package#{digest}") is not None
