@@ -117,7 +117,10 @@ def test_a_body_over_the_limit_is_413_and_one_at_the_limit_is_read(predict: Pred
 def test_base64_bodies_are_read_and_false_ones_refused(predict: Predict) -> None:
     request = event(REVIEWS, base64.b64encode(json.dumps(instances({"text": "好"})).encode()).decode())
     assert predict.send(request | {"isBase64Encoded": True})[0] == 200
-    assert predict.send(event(REVIEWS, "%%%") | {"isBase64Encoded": True})[0] == 400
+    for false in ("%%%", "eyJ4IjoxfQ==!"):
+        status, body = predict.send(event(REVIEWS, false) | {"isBase64Encoded": True})
+        assert status == 400
+        assert "base64" in body["error"]["message"]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
@@ -131,6 +134,16 @@ def test_a_chinese_model_name_is_percent_decoded(predict: Predict) -> None:
     status, body = predict("/v1/models/%E8%AF%84%E8%AE%BA/predict/", instances({"text": "好"}))
     assert (status, body["model"]) == (200, "评论")
     assert predict("/v1/models/评论/predict", instances({"text": "好"}))[0] == 200
+
+
+def test_a_name_in_decomposed_unicode_is_the_same_name(predict: Predict) -> None:
+    publish("caf\u00e9", text_package())
+    assert predict("/v1/models/cafe%CC%81/predict", instances({"text": "good"}))[0] == 200
+
+
+def test_a_field_of_its_own_name_beats_the_alias(predict: Predict) -> None:
+    _, body = predict(REVIEWS, instances({"review": "good", "text": "bad"}))
+    assert body["predictions"][0]["label"] == "yes"
 
 
 def test_another_tenant_sees_nothing_and_nobody_is_refused(predict: Predict) -> None:

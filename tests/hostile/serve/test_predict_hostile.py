@@ -5,7 +5,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.functions.serve.predicting import Predict
@@ -84,6 +84,7 @@ def test_any_tensors_as_inputs(predict: Predict, path: str, tensors: list[Any], 
     method=st.sampled_from(["GET", "POST", "HEAD", "TRACE", "\ud800", ""]),
     key=st.text(alphabet=st.characters(exclude_categories=[]), max_size=5),
 )
+@example(path="/\ud800", method="\ud800", key="\ud800")
 def test_any_path_method_and_header(predict: Predict, path: str, method: str, key: str) -> None:
     check(predict, event(path, {"instances": [{"text": "a"}]}, method=method, X_Modelmill_Key=key))
     check(predict, event("/v1/models/reviews/predict", {"instances": [{"text": "a"}]}, X_Modelmill_Key=key))

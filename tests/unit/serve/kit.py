@@ -95,14 +95,15 @@ def tabular_package() -> dict[str, bytes]:
     return _files(_onnx(nodes, inputs, constants), preprocess, [("age", "FP64"), ("colour", "BYTES")])
 
 
-def with_external_weights(model: bytes, location: str) -> bytes:
-    """The same graph, but its weights are said to lie in the file `location`."""
-    document = onnx.load_from_string(model)
-    weights = next(tensor for tensor in document.graph.initializer if tensor.name == "weights")
-    weights.ClearField("raw_data")
-    weights.data_location = TensorProto.EXTERNAL
-    weights.external_data.add(key="location", value=location)
-    data: bytes = document.SerializeToString()
+def model_with_external_data(location: str) -> bytes:
+    """A graph that adds a tensor of 64 bytes which is said to lie in the file `location`."""
+    outside = TensorProto(name="outside", data_type=TensorProto.FLOAT, dims=[16])
+    outside.data_location = TensorProto.EXTERNAL
+    outside.external_data.add(key="location", value=location)
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [16]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "outside"], ["y"])], "g", ends[:1], ends[1:], [outside])
+    opset = helper.make_opsetid("", 18)
+    data: bytes = helper.make_model(graph, opset_imports=[opset], ir_version=9).SerializeToString()
     return data
 
 

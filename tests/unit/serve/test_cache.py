@@ -130,6 +130,34 @@ def test_callers_who_come_together_share_one_load() -> None:
     assert len(got) == 8
 
 
+def test_a_failed_load_is_told_to_everybody_who_waits() -> None:
+    gate, begun = threading.Event(), threading.Event()
+    told: list[type[BaseException]] = []
+
+    def load(_: str) -> Blob:
+        begun.set()
+        gate.wait(10)
+        raise Down
+
+    def ask() -> None:
+        try:
+            loaded.get("a")
+        except Down as error:
+            told.append(type(error))
+
+    loaded = Loaded(load, budget=10)
+    callers = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+    callers[0].start()
+    begun.wait(10)
+    for caller in callers[1:]:
+        caller.start()
+    time.sleep(0.05)
+    gate.set()
+    for caller in callers:
+        caller.join(5)
+    assert told == [Down] * 3
+
+
 def test_a_failed_load_is_told_and_tried_again() -> None:
     attempts = []
 

@@ -15,7 +15,7 @@ from modelmill.core.names import package_prefix
 from modelmill.serving import packages
 from modelmill.serving.model import Model, UnusableModel
 
-from tests.unit.serve.kit import BUCKET, TENANT, store, text_package, with_external_weights
+from tests.unit.serve.kit import BUCKET, TENANT, model_with_external_data, store, text_package
 
 pytestmark = pytest.mark.usefixtures("cloud")
 
@@ -115,6 +115,6 @@ def test_tensors_outside_the_package_are_refused(
     monkeypatch.setattr(packages, "ROOT", tmp_path / "packages")
     for path in (tmp_path / "packages" / "outside.bin", tmp_path / "not-in-the-manifest.bin"):
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(bytes(32))
-    with pytest.raises(UnusableModel):
-        load(store(text_package() | {"model.onnx": with_external_weights(text_package()["model.onnx"], location)}))
+        path.write_bytes(bytes(64))
+    with pytest.raises(UnusableModel, match="does not load"):
+        load(store(text_package() | {"model.onnx": model_with_external_data(location)}))
