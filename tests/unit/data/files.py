@@ -7,9 +7,29 @@ from pathlib import Path
 from modelmill.core.model.recipe import Recipe
 from modelmill.frames.prepare import Prepared, prepare
 
-_GOOD = "lovely warm soft perfect beautiful comfortable great flattering".split()
-_BAD = "scratchy thin ugly cheap disappointing loose awful faded".split()
-_FILLER = "the dress is very and I wore it to work with my shoes on a sunny day in town".split()
+_GOOD = ["lovely", "warm", "soft", "perfect", "beautiful", "comfortable", "great", "flattering"]
+_BAD = ["scratchy", "thin", "ugly", "cheap", "disappointing", "loose", "awful", "faded"]
+_FILLER = [
+    "the",
+    "dress",
+    "is",
+    "very",
+    "and",
+    "I",
+    "wore",
+    "it",
+    "to",
+    "work",
+    "with",
+    "my",
+    "shoes",
+    "on",
+    "a",
+    "sunny",
+    "day",
+    "in",
+    "town",
+]
 
 
 def reviews(rows: int = 60, seed: int = 1) -> list[tuple[str, str]]:

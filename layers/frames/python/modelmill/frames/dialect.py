@@ -20,7 +20,7 @@ _BY_SUFFIX = {".tsv": "\t", ".tab": "\t", ".csv": ","}
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How to cut rows into cells; a quote inside quotes is doubled, or escaped by a backslash, or quotes mean nothing."""
+    """How to cut rows into cells: a quote inside quotes is doubled or escaped by a backslash, or quotes are off."""
 
     delimiter: str
     quoting: Quoting

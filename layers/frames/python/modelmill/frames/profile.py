@@ -18,7 +18,8 @@ from modelmill.core.data.columns import ColumnSummary
 from modelmill.core.digest import canonical_json
 from modelmill.frames.clean import parse_numbers
 
-_DIGEST_K = 100
+_DIGEST_K = 400
+"""Rank errors below 1 %, in 7.5 KB a column: at 100 the middle of a normal sample was off by 3 %."""
 _HLL_LG_K = 12
 _FREQUENT_LG = 7
 _FREQUENT_CHARACTERS = 100
@@ -248,6 +249,13 @@ def _unpacked(packed: dict[str, Any]) -> ColumnProfile:
     )
 
 
+def _most_frequent(column: ColumnProfile) -> list[dict[str, Any]]:
+    """Up to ten values that surely are frequent, most frequent first, ties by value."""
+    items = column.frequent.get_frequent_items(ds.frequent_items_error_type.NO_FALSE_POSITIVES)
+    ranked = sorted(items, key=lambda item: (-item[1], item[0]))
+    return [{"value": value, "count": count} for value, count, _, _ in ranked[:10]]
+
+
 def _readable(name: str, column: ColumnProfile) -> dict[str, Any]:
     values, moments = column.rows - column.nulls, column.moments
     body: dict[str, Any] = {
@@ -255,12 +263,7 @@ def _readable(name: str, column: ColumnProfile) -> dict[str, Any]:
         "rows": column.rows,
         "nulls": column.nulls,
         "distinct": round(column.distinct.get_estimate()),
-        "frequent": [
-            {"value": value, "count": count}
-            for value, count, _, _ in column.frequent.get_frequent_items(
-                ds.frequent_items_error_type.NO_FALSE_POSITIVES
-            )
-        ][:10],
+        "frequent": _most_frequent(column),
     }
     if values and column.characters:
         body["text"] = {"mean_words": column.words / values, "mean_characters": column.characters / values}

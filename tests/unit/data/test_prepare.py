@@ -1,0 +1,177 @@
+"""The data phase: accounts that add up, splits by content, versions by content."""
+
+import json
+import random
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from modelmill.core.data.accounts import REASONS, UnusableData
+from modelmill.core.data.split import split_sizes
+from modelmill.core.data.version import Rows
+from modelmill.core.limits import MIN_ROWS, MIN_ROWS_PER_CLASS
+from modelmill.core.model.recipe import Recipe, Split
+from modelmill.frames.describe import Run, describe, reply
+from modelmill.frames.prepare import Prepared, write
+
+from tests.unit.data.files import flowers_csv, prepared, reviews, reviews_csv
+
+RUN = Run("20261124T101530-f00dfeed00", "default", "reviews", {"bucket": "b", "key": "default/reviews/a/f", "size": 1})
+
+
+def rows_of(result: Prepared, split: str) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in result.splits[split].to_pylist()]
+
+
+def stored(result: Prepared, recipe: Recipe | None = None) -> dict[str, bytes]:
+    version, _ = describe(result, recipe or Recipe(), RUN)
+    with TemporaryDirectory() as folder:
+        return {path.name: path.read_bytes() for path in write(result, version, Path(folder))}
+
+
+def accounted(folder: Path, content: str) -> Prepared | Rows:
+    """The prepared data, or the accounts of data that were refused."""
+    try:
+        return prepared(folder, content)
+    except UnusableData as cause:
+        return cause.rows
+
+
+lines = st.lists(
+    st.one_of(
+        st.builds("{},{},{}".format, st.integers(0, 9), st.sampled_from(["a", "b", "", "?"]), st.sampled_from("xyz")),
+        st.sampled_from(["", ",", ",,", "1,2,3,4", "5,b,", ",,x", "7,a,once", "ragged"]),
+    ),
+    min_size=30,
+    max_size=120,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(lines)
+def test_accounts_always_add_up(body: list[str]) -> None:
+    content = "\n".join(["n,c,label", *(f"{n}.{i},b,{'pq'[i % 2]}" for i, n in enumerate(range(20))), *body])
+    read = 20 + sum(line != "" for line in body)
+    with TemporaryDirectory() as folder:
+        result = accounted(Path(folder), content)
+    if not isinstance(result, Prepared):
+        assert (result.read, result.used, result.quarantined) == (read, 0, read)
+        return
+    assert result.rows.read == read
+    assert result.rows.used == sum(table.num_rows for table in result.splits.values())
+    assert result.rows.quarantined == len(result.quarantine) == read - result.rows.used
+    assert len({row["row"] for row in result.quarantine}) == len(result.quarantine)
+    assert set(result.reasons) <= set(REASONS)
+    for table in result.splits.values():
+        assert set(table.column("label").to_pylist()) == set(result.labels)
+
+
+def test_each_reason(tmp_path: Path) -> None:
+    good = [f"{text},{label}" for text, label in reviews(40)]
+    bad = {
+        "ragged_row": "one cell",
+        "missing_target": "a text of some words without label,",
+        "no_usable_input": ",yes",
+        "duplicate": good[3],
+        "rare_class": "a class that comes once only,maybe",
+        "cell_too_long": "x " * 600_000 + ",no",
+    }
+    result = prepared(tmp_path, "\n".join(["review,label", *good, *bad.values()]))
+    assert [(row["row"], row["reason"]) for row in result.quarantine] == list(enumerate(bad, start=41))
+    assert result.quarantine[0]["raw"] == "one cell"
+    assert result.quarantine[4]["raw"] == {"review": "a class that comes once only", "label": "maybe"}
+    assert max(len(json.dumps(row)) for row in result.quarantine) < 5_000
+
+
+def test_conflicting_labels_are_told(tmp_path: Path) -> None:
+    good = [f"{text},{label}" for text, label in reviews(40)]
+    result = prepared(tmp_path, "\n".join(["review,label", *good, reviews(1)[0][0] + ",yes"]))
+    assert [w.code for w in result.warnings] == ["label_conflicts"]
+    assert result.rows.quarantined == 0
+
+
+def test_a_table_where_most_rows_repeat_keeps_them(tmp_path: Path) -> None:
+    dice = random.Random(4)  # noqa: S311
+    rows = [f"{dice.choice('ab')},{dice.choice('cd')},{dice.choice('ef')}" for _ in range(200)]
+    result = prepared(tmp_path, "\n".join(["one,two,label", *rows]))
+    assert result.rows.used == 200
+    assert "repeated_rows_kept" in {w.code for w in result.warnings}
+
+
+def test_the_split_depends_on_content_alone(tmp_path: Path) -> None:
+    head, *body = flowers_csv(90).splitlines()
+    first = prepared(tmp_path, "\n".join([head, *body]))
+    random.Random(1).shuffle(body)  # noqa: S311
+    second = prepared(tmp_path, "\n".join([head, *body]).replace("\n", "\r\n").encode("utf-16"))
+    one, two = stored(first), stored(second)
+    for name in ("train.parquet", "validation.parquet", "test.parquet", "profile.bin"):
+        assert one[name] == two[name]
+
+
+def test_equal_content_gives_an_equal_version_and_equal_bytes(tmp_path: Path) -> None:
+    first = prepared(tmp_path, reviews_csv())
+    second = prepared(tmp_path, reviews_csv().encode("utf-8-sig"), "other.txt")
+    assert describe(first, Recipe(), RUN)[0].version == describe(second, Recipe(), RUN)[0].version
+    assert stored(first) == stored(second)
+
+
+@pytest.mark.parametrize("recipe", [Recipe(seed=8), Recipe(split=Split(train=0.5, validation=0.25, test=0.25))])
+def test_another_recipe_gives_another_version_and_split(tmp_path: Path, recipe: Recipe) -> None:
+    first, second = prepared(tmp_path, reviews_csv()), prepared(tmp_path, reviews_csv(), recipe=recipe)
+    assert describe(first, Recipe(), RUN)[0].version != describe(second, recipe, RUN)[0].version
+    assert rows_of(first, "test") != rows_of(second, "test")
+
+
+def test_one_changed_cell_gives_another_version(tmp_path: Path) -> None:
+    first = prepared(tmp_path, reviews_csv())
+    second = prepared(tmp_path, reviews_csv().replace("piece 7", "piece seven"))
+    assert first.content != second.content
+
+
+def test_no_row_is_in_two_splits(tmp_path: Path) -> None:
+    result = prepared(tmp_path, reviews_csv(200))
+    seen = Counter(row for split in result.splits for row in rows_of(result, split))
+    assert set(seen.values()) == {1}
+    assert {name: table.num_rows for name, table in result.splits.items()} == {
+        "train": 140,
+        "validation": 30,
+        "test": 30,
+    }
+
+
+@given(st.integers(MIN_ROWS_PER_CLASS, 10_000), st.floats(0.01, 0.98), st.floats(0.01, 0.98))
+def test_split_sizes_add_up_and_reach_every_split(rows: int, one: float, two: float) -> None:
+    total = one + two + 0.5
+    split = Split(train=0.5 / total, validation=one / total, test=1 - 0.5 / total - one / total)
+    sizes = split_sizes(rows, split)
+    assert sum(sizes) == rows
+    assert min(sizes) >= 1
+
+
+def test_what_is_said(tmp_path: Path) -> None:
+    recipe = Recipe(model="liked")
+    version, spec = describe(prepared(tmp_path, reviews_csv(), recipe=recipe), recipe, RUN)
+    answer = reply(version, spec, "models")
+    assert answer["run_uri"] == "s3://models/default/runs/20261124T101530-f00dfeed00/"
+    assert answer["candidates"] == ["ngram-linear", "ngram-embedding"]
+    assert answer["compute"] == {
+        "engine": "sagemaker",
+        "instance_type": "ml.g4dn.xlarge",
+        "spot": True,
+        "max_seconds": 3600,
+    }
+    assert (answer["model"], spec.dataset_version) == ("liked", version.version)
+    assert spec.data_prefix == version.prefix == f"default/datasets/reviews/{version.version}/"
+    assert spec.labels == ["no", "yes"]
+
+
+def test_ten_rows_are_too_few(tmp_path: Path) -> None:
+    with pytest.raises(UnusableData) as caught:
+        prepared(tmp_path, reviews_csv(10))
+    assert (caught.value.code, caught.value.limit) == ("too_few_rows", MIN_ROWS)
+    assert str(MIN_ROWS) in caught.value.message
+    assert caught.value.rows.model_dump() == {"read": 10, "used": 0, "quarantined": 10}
