@@ -129,7 +129,8 @@ class TabularNet(nn.Module):
         self.enter = nn.Linear(inputs, hidden) if blocks else None
         self.blocks = nn.ModuleList(Block(hidden, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(hidden) if blocks else None
-        self.leave = nn.Linear(hidden if blocks else inputs, classes)
+        # Without blocks the weights are solved for, and there may be no inputs to draw random ones for.
+        self.leave = nn.Linear(hidden, classes) if blocks else nn.utils.skip_init(nn.Linear, inputs, classes)
 
     @classmethod
     def of(cls, tensors: Tensors) -> Self:
