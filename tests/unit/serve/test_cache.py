@@ -116,7 +116,7 @@ def test_callers_who_come_together_share_one_load() -> None:
         gate.wait(10)
         return Blob(1)
 
-    loaded = Loaded(load, budget=10)
+    loaded = Loaded(load, budget=10, rest=5)
     callers = [threading.Thread(target=lambda: got.append(loaded.get("a"))) for _ in range(8)]
     for caller in callers:
         caller.start()
@@ -145,7 +145,7 @@ def test_a_failed_load_is_told_to_everybody_who_waits() -> None:
         except Down as error:
             told.append(type(error))
 
-    loaded = Loaded(load, budget=10)
+    loaded = Loaded(load, budget=10, rest=5)
     callers = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
     callers[0].start()
     begun.wait(10)
@@ -158,8 +158,9 @@ def test_a_failed_load_is_told_to_everybody_who_waits() -> None:
     assert told == [Down] * 3
 
 
-def test_a_failed_load_is_told_and_tried_again() -> None:
-    attempts = []
+def test_a_failed_load_is_tried_again_after_a_rest() -> None:
+    attempts: list[str] = []
+    now = [0.0]
 
     def load(key: str) -> Blob:
         attempts.append(key)
@@ -167,14 +168,19 @@ def test_a_failed_load_is_told_and_tried_again() -> None:
             raise Down
         return Blob(1)
 
-    loaded = Loaded(load, budget=10)
-    with pytest.raises(Down):
-        loaded.get("a")
+    loaded = Loaded(load, budget=10, rest=5, clock=lambda: now[0])
+    for moment in (0.0, 1.0, 4.9):
+        now[0] = moment
+        with pytest.raises(Down):
+            loaded.get("a")
+    assert attempts == ["a"]
+    assert loaded.get("b") == Blob(1)
+    now[0] = 5.0
     assert loaded.get("a") == Blob(1)
 
 
 def test_the_least_recently_used_leave_when_the_budget_is_full() -> None:
-    loaded = Loaded(lambda key: Blob(int(key)), budget=10)
+    loaded = Loaded(lambda key: Blob(int(key)), budget=10, rest=5)
     for key in ("4", "5", "4", "3"):
         loaded.get(key)
     assert [key for key in ("3", "4", "5") if loaded.peek(key)] == ["3", "4"]

@@ -80,21 +80,28 @@ class Loaded(Generic[S]):
     """Values by key, loaded once however many callers ask at once, and at most `budget` bytes of them.
 
     The least recently used go first; the newest stays even if it alone is over the budget (the loader refuses what
-    is too large). A failed load is told to every waiting caller and tried again by the next one.
+    is too large). A failed load is told to every waiting caller and, for `rest` seconds, to whoever asks again: what
+    cannot be loaded must not be downloaded at every request.
     """
 
-    def __init__(self, load: Callable[..., S], budget: int) -> None:
+    def __init__(
+        self, load: Callable[..., S], budget: int, *, rest: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._load = load
         self._budget = budget
+        self._rest = rest
+        self._clock = clock
         self._lock = Lock()
         self._values: OrderedDict[Key, S] = OrderedDict()
         self._loading: dict[Key, Future[S]] = {}
+        self._failed: dict[Key, tuple[float, BaseException]] = {}
 
     def get(self, *key: str) -> S:
         """The value, loaded now if need be; raises what the loader raises."""
         with self._lock:
             if (value := self._held(key)) is not None:
                 return value
+            self._raise_recent(key)
             loading = self._loading.get(key)
             mine = self._loading.setdefault(key, Future())
         if loading is not None:
@@ -104,6 +111,7 @@ class Loaded(Generic[S]):
         except BaseException as error:
             with self._lock:
                 del self._loading[key]
+                self._failed[key] = (self._clock() + self._rest, error)
             mine.set_exception(error)
             raise
         with self._lock:
@@ -111,6 +119,12 @@ class Loaded(Generic[S]):
             self._insert(key, value)
         mine.set_result(value)
         return value
+
+    def _raise_recent(self, key: Key) -> None:
+        now = self._clock()
+        self._failed = {key: failure for key, failure in self._failed.items() if now < failure[0]}
+        if key in self._failed:
+            raise self._failed[key][1].with_traceback(None)
 
     def peek(self, *key: str) -> S | None:
         """The value if it is loaded."""

@@ -43,7 +43,7 @@ class DataPlane:
         self._routes = Fresh(models.get, FAULTS, ttl=ROUTE_TTL_SECONDS)
         self._versions = Fresh(models.get_version, FAULTS, ttl=ROUTE_TTL_SECONDS)
         self._lists = Fresh(models.versions, FAULTS, ttl=ROUTE_TTL_SECONDS)
-        self._models = Loaded(lambda tenant, digest: _load(tenant, digest, budget), budget)
+        self._models = Loaded(lambda tenant, digest: _load(tenant, digest, budget), budget, rest=ROUTE_TTL_SECONDS)
         self._answered: dict[tuple[str, str], tuple[str, str]] = {}
 
     def predict(self, call: Call, body: object) -> dict[str, Any]:
