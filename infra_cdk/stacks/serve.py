@@ -53,7 +53,7 @@ class ServeStack(Stack):
                 "OMP_NUM_THREADS": "1",
             },
             statements=[
-                *grants.records(data.table, "GetItem"),
+                *grants.records(data.table, "GetItem", "Query"),
                 *grants.read(data.models, grants.PACKAGES),
             ],
             snap_start=True,
