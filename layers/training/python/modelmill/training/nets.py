@@ -4,6 +4,7 @@ A net is rebuilt from its tensors alone, so `weights.safetensors` and `preproces
 `convert` writes the same arithmetic as an ONNX graph.
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -129,8 +130,10 @@ class TabularNet(nn.Module):
         self.enter = nn.Linear(inputs, hidden) if blocks else None
         self.blocks = nn.ModuleList(Block(hidden, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(hidden) if blocks else None
-        # Without blocks the weights are solved for, and there may be no inputs to draw random ones for.
-        self.leave = nn.Linear(hidden, classes) if blocks else nn.utils.skip_init(nn.Linear, inputs, classes)
+        with warnings.catch_warnings():
+            # A table of categories alone has no numbers: a linear map of nothing plus a bias.
+            warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
+            self.leave = nn.Linear(hidden if blocks else inputs, classes)
 
     @classmethod
     def of(cls, tensors: Tensors) -> Self:
