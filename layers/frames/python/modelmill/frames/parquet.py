@@ -10,12 +10,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
-from modelmill.core.limits import COLUMNS, UNPACKED_BYTES
+from modelmill.core.limits import COLUMNS, MIB, UNPACKED_BYTES
 from modelmill.frames.dialect import unique_names
 from modelmill.frames.readers import Reading
 from modelmill.frames.source import is_gzip, open_unpacked
 
+_READ_ROWS = 1_024
 _BATCH_ROWS = 16_384
+_BATCH_BYTES = 64 * MIB
 _HINT = "write it again with pandas, Arrow or Spark, and read it once before uploading"
 
 
@@ -54,12 +56,24 @@ def _read(path: Path, reading: Reading) -> Iterator[pa.RecordBatch]:
         names, renamed = unique_names([schema.names[index] for index in usable])
         reading.warnings.extend(renamed)
         _check_size(sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)))
-        read_bytes = 0
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            read_bytes += batch.nbytes
-            _check_size(read_bytes)
+        for batch in _grouped(file.iter_batches(batch_size=_READ_ROWS)):
             columns = [_strings(batch.column(index)) for index in usable]
             yield pa.RecordBatch.from_arrays(columns, names=list(names))
+
+
+def _grouped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Larger batches from small ones. They are read small because a page of Parquet can say one long value often."""
+    group: list[pa.RecordBatch] = []
+    total = rows = size = 0
+    for batch in batches:
+        group.append(batch)
+        total, rows, size = total + batch.nbytes, rows + batch.num_rows, size + batch.nbytes
+        _check_size(total)
+        if rows >= _BATCH_ROWS or size >= _BATCH_BYTES:
+            yield pa.concat_batches(group)
+            group, rows, size = [], 0, 0
+    if group:
+        yield pa.concat_batches(group)
 
 
 def _check_size(size: int) -> None:
