@@ -1,1 +1,1 @@
-"""The contract of modelmill.aws, on moto's AWS."""
+"""The contract of modelmill.aws, on moto's AWS and on the emulator's."""

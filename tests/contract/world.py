@@ -1,4 +1,4 @@
-"""An AWS in memory (moto) with the resources that the stacks make, for one test; functions loaded by folder."""
+"""An AWS (moto's or the emulator's) with the resources that the stacks make; functions, loaded by their folder."""
 
 import importlib.util
 import json
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
@@ -24,15 +25,36 @@ TABLE = "modelmill"
 def moto_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Buckets (versioned), table and state machine, named in the environment as the stacks name them."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws(), _named(monkeypatch):
+        yield
+
+
+@contextmanager
+def emulated_world(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> Iterator[None]:
+    """The same in the local cloud's emulator, which forgets everything first."""
+    urlopen(Request(f"{endpoint}/_ministack/reset", method="POST"), timeout=10).close()  # noqa: S310 - ours, on http
+    for name, value in (("ENDPOINT_URL", endpoint), ("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with _named(monkeypatch):
+        yield
+
+
+@contextmanager
+def _named(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     for name, value in (("UPLOADS_BUCKET", UPLOADS), ("DATA_BUCKET", DATA), ("MODELS_BUCKET", MODELS)):
         monkeypatch.setenv(f"MODELMILL_{name}", value)
     monkeypatch.setenv("MODELMILL_TABLE", TABLE)
-    with mock_aws():
-        clients.client.cache_clear()
-        monkeypatch.setenv("MODELMILL_STATE_MACHINE_ARN", _furnish())
-        yield
-        clients.client.cache_clear()
+    _forget()
+    monkeypatch.setenv("MODELMILL_STATE_MACHINE_ARN", _furnish())
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    """Clients and the session keep the endpoint and the credentials of the world before."""
+    clients.client.cache_clear()
+    clients._session.cache_clear()
 
 
 def _furnish() -> str:
