@@ -2,6 +2,7 @@
 
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -66,7 +67,13 @@ class Modelmill:
         except OSError as error:
             raise ModelmillError("no_file", f"{path} cannot be read: {error.strerror}") from error
         body = {"file": path.name, "size": size, **({"recipe": recipe} if recipe is not None else {})}
-        answer = self._http.call("POST", f"/v1/datasets/{_part(dataset)}/uploads", json=body)
+        answer = self._http.call(
+            "POST",
+            f"/v1/datasets/{_part(dataset)}/uploads",
+            json=body,
+            headers={"Idempotency-Key": uuid.uuid4().hex},
+            repeat=True,
+        )
         upload = Upload(answer["upload_id"], answer["key"], answer["url"], answer.get("method", "PUT"))
         self._send(upload, path, size, progress)
         return upload
@@ -162,10 +169,12 @@ class Modelmill:
         body = {"instances": list(instances), "parameters": {}}
         return self._http.call("POST", f"/v1/models/{_part(model)}{middle}/predict", json=body, repeat=True)
 
-    def delete(self, kind: str, name: str, version: str | None = None) -> Document:
-        """Remove a `dataset` or `model`, or one version of it."""
+    def delete(self, kind: str, name: str, version: str | None = None, *, force: bool = False) -> Document:
+        """Remove a `dataset` or `model`, or one version of it; `force` also a model that has a route."""
         middle = f"/versions/{_part(version)}" if version else ""
-        return self._http.call("DELETE", f"/v1/{kind}s/{_part(name)}{middle}")
+        return self._http.call(
+            "DELETE", f"/v1/{kind}s/{_part(name)}{middle}", params={"force": "true"} if force else None
+        )
 
 
 def _target(url: str | None, token: str | None) -> tuple[str, str]:

@@ -41,6 +41,7 @@ class Transport:
         *,
         json: Any = None,
         params: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
         repeat: bool | None = None,
     ) -> dict[str, Any]:
         """The answer's JSON object. `repeat` says that a POST may be sent again; the other methods may anyway."""
@@ -48,7 +49,7 @@ class Transport:
         attempts = ATTEMPTS if repeat else 1
         for attempt in range(1, attempts + 1):
             try:
-                response = self._client.request(method, self.url + path, json=json, params=params)
+                response = self._client.request(method, self.url + path, json=json, params=params, headers=headers)
             except httpx.TransportError as error:
                 if attempt == attempts or isinstance(error, httpx.ReadTimeout):
                     raise _unreachable(self.url, error) from error

@@ -13,6 +13,8 @@ from modelmill.aws import objects
 from modelmill.aws.clients import client
 from modelmill.aws.records import datasets, models, pipelines
 from modelmill.core.data.version import DatasetVersion
+from modelmill.core.model.package import MANIFEST
+from modelmill.core.names import package_prefix
 from modelmill.local.launcher import MARKER
 
 _KEPT_STATE = ("dynamodb.json", "s3.json")
@@ -151,7 +153,9 @@ def _restore_models(cloud: Mapping[str, Any]) -> list[str]:
             tenant, run = parts[0], parts[2]
             spec = json.loads(objects.get(bucket, f"{tenant}/runs/{run}/spec.json"))
             digest = json.loads(objects.get(bucket, key))["digest"]
-            if all(version["digest"] != digest for version in models.versions(tenant, spec["model"])):
+            # A model that was deleted has left its runs behind, but no package.
+            package = objects.find(bucket, package_prefix(tenant, digest) + MANIFEST)
+            if package and all(version["digest"] != digest for version in models.versions(tenant, spec["model"])):
                 said.append(_register_again(spec))
     return said
 

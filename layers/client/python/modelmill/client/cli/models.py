@@ -45,9 +45,7 @@ def route(
             raise typer.BadParameter("--shadow needs --set")
         with Modelmill() as mill:
             answer = mill.set_route(model, _parse_weights(weights), shadow) if weights else mill.route(model)
-        emit(
-            as_json, answer, lambda: console().print(f"{model}: {_weights(answer.get('route', answer))}", markup=False)
-        )
+        emit(as_json, answer, lambda: console().print(f"{model}: {_weights(answer)}", markup=False))
 
 
 def predict(
@@ -77,7 +75,9 @@ def predict(
 def delete(
     kind: Annotated[Literal["dataset", "model"], typer.Argument(help="What to delete.", show_default=False)],
     name: Annotated[str, typer.Argument(show_default=False)],
+    *,
     version: Annotated[str | None, typer.Option(help="Only this version.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also a model that answers requests.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -89,7 +89,7 @@ def delete(
         if not yes and not as_json:
             typer.confirm(f"Delete {what}?", abort=True)
         with Modelmill() as mill:
-            answer = mill.delete(kind, name, version)
+            answer = mill.delete(kind, name, version, force=force)
         emit(as_json, {"deleted": what, **answer}, lambda: console().print(f"{what} is deleted", markup=False))
 
 
