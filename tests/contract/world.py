@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 from urllib.request import Request, urlopen
 
-import boto3
 import pytest
 from modelmill.aws import clients
 from moto import mock_aws
@@ -35,8 +34,11 @@ def emulated_world(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> Iterator[N
     urlopen(Request(f"{endpoint}/_ministack/reset", method="POST"), timeout=10).close()  # noqa: S310 - ours, on http
     for name, value in (("ENDPOINT_URL", endpoint), ("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test")):
         monkeypatch.setenv(f"AWS_{name}", value)
+    # A session keeps the credentials that it found first; making one takes long, so that moto's worlds share theirs.
+    clients._session.cache_clear()
     with _named(monkeypatch):
         yield
+    clients._session.cache_clear()
 
 
 @contextmanager
@@ -45,24 +47,18 @@ def _named(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in (("UPLOADS_BUCKET", UPLOADS), ("DATA_BUCKET", DATA), ("MODELS_BUCKET", MODELS)):
         monkeypatch.setenv(f"MODELMILL_{name}", value)
     monkeypatch.setenv("MODELMILL_TABLE", TABLE)
-    _forget()
+    clients.client.cache_clear()
     monkeypatch.setenv("MODELMILL_STATE_MACHINE_ARN", _furnish())
     yield
-    _forget()
-
-
-def _forget() -> None:
-    """Clients and the session keep the endpoint and the credentials of the world before."""
     clients.client.cache_clear()
-    clients._session.cache_clear()
 
 
 def _furnish() -> str:
-    s3 = boto3.client("s3")
+    s3 = clients.client("s3")
     for bucket in (UPLOADS, DATA, MODELS):
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    boto3.client("dynamodb").create_table(
+    clients.client("dynamodb").create_table(
         TableName=TABLE,
         BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
@@ -70,7 +66,7 @@ def _furnish() -> str:
     )
     states = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
     role = "arn:aws:iam::123456789012:role/pipeline"
-    machine = boto3.client("stepfunctions").create_state_machine(name="pipeline", definition=states, roleArn=role)
+    machine = clients.client("stepfunctions").create_state_machine(name="pipeline", definition=states, roleArn=role)
     return str(machine["stateMachineArn"])
 
 
