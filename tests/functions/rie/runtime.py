@@ -174,14 +174,16 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Return when something listens; raises RuntimeError if the process ends, TimeoutError after START_SECONDS."""
-    deadline = time.monotonic() + START_SECONDS
+def wait_for_port(
+    port: int, process: subprocess.Popen[bytes], address: str = "127.0.0.1", seconds: float = START_SECONDS
+) -> None:
+    """Return when something listens; raises RuntimeError if the process ends, TimeoutError after `seconds`."""
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"the emulator ended with {process.returncode}")
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection((address, port), timeout=1).close()
         except OSError:
             time.sleep(0.02)
         else:

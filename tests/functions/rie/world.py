@@ -114,27 +114,27 @@ def _client(service: str, endpoint: str) -> Any:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[World]:
-    """A world of its own on a free port of the loopback; it writes to `folder` only."""
+def running(folder: Path, address: str = "127.0.0.1") -> Iterator[World]:
+    """A world of its own on a free port of `address`; it writes to `folder` only."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "ministack"]
     with (folder / "world.log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=folder, env=_environment(folder, port), stdout=log, stderr=log, start_new_session=True
+            command, cwd=folder, env=_environment(folder, address, port), stdout=log, stderr=log, start_new_session=True
         )
     try:
-        wait_for_port(port, process)
-        endpoint = f"http://127.0.0.1:{port}"
+        wait_for_port(port, process, address)
+        endpoint = f"http://{address}:{port}"
         yield World(endpoint, _furnish(endpoint))
     finally:
         kill_tree(process)
 
 
-def _environment(folder: Path, port: int) -> dict[str, str]:
+def _environment(folder: Path, address: str, port: int) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "TMPDIR": str(folder),
-        "BIND_HOST": "127.0.0.1",
+        "BIND_HOST": address,
         "GATEWAY_PORT": str(port),
         "MINISTACK_REGION": REGION,
         "IOT_MTLS_ENABLED": "0",
