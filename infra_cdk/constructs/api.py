@@ -17,7 +17,7 @@ REQUESTS_PER_SECOND = 100
 
 # Status, code, message (None: the gateway's own words) and hint by API Gateway's "Gateway response types".
 REFUSALS: dict[str, tuple[str | None, str, str | None, str | None]] = {
-    "UNAUTHORIZED": ("401", "unauthorised", "no valid key", "send the header Authorization: Bearer KEY"),
+    "UNAUTHORIZED": ("401", "unauthorized", "no valid key", "send the header Authorization: Bearer KEY"),
     "ACCESS_DENIED": ("403", "forbidden", None, "this key may not do that"),
     "MISSING_AUTHENTICATION_TOKEN": ("404", "not_found", "no such path", "the paths begin with /v1/ or /v2/"),
     "REQUEST_TOO_LARGE": ("413", "too_large", None, "send fewer instances, or upload the file to S3"),

@@ -67,7 +67,7 @@ class DataStack(Stack):
                 "MODELMILL_STATE_MACHINE_ARN": pipeline,
             },
             statements=[
-                *grants.records(self.table, "GetItem", "PutItem"),
+                *grants.records(self.table, "GetItem", "PutItem", "Query"),
                 grants.allow(["states:StartExecution"], [pipeline]),
             ],
         )
@@ -85,16 +85,13 @@ class DataStack(Stack):
             timeout=Duration.minutes(15),
             environment={
                 "MODELMILL_TABLE": self.table.table_name,
-                "MODELMILL_UPLOADS_BUCKET": self.uploads.bucket_name,
                 "MODELMILL_DATA_BUCKET": self.data.bucket_name,
                 "MODELMILL_MODELS_BUCKET": self.models.bucket_name,
             },
             statements=[
                 *grants.records(self.table, "GetItem", "PutItem"),
                 *grants.read(self.uploads, grants.UPLOADS, versions=True),
-                *grants.read(self.data, grants.DATASETS),
-                *grants.write(self.data, grants.DATASETS, grants.QUARANTINE),
-                *grants.read(self.models, grants.RUNS),
+                *grants.write(self.data, grants.DATASETS),
                 *grants.write(self.models, grants.RUNS),
             ],
         )

@@ -77,8 +77,7 @@ class ServeStack(Stack):
                 *grants.records(
                     data.table, "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"
                 ),
-                *grants.read(data.data, grants.DATASETS, grants.QUARANTINE),
-                *grants.read(data.models, grants.RUNS, grants.PACKAGES),
+                *grants.read(data.data, grants.DATASETS),
                 # What a presigned link may do is what its signer may do.
                 *grants.read(data.uploads, grants.UPLOADS),
                 *grants.write(data.uploads, grants.UPLOADS),

@@ -1,0 +1,32 @@
+"""cfn-lint over the templates, with the few checks that do not suit generated templates switched off in a file."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from modelmill.core.lifecycle import STAGES
+
+from infra_cdk.layers import FUNCTION_LAYERS, ROOT
+from tests.infra.templates import STACKS
+
+CONFIG = ROOT / "infra_cdk" / "cfnlintrc.yaml"
+
+
+def test_cfn_lint_finds_nothing(assembly: Path) -> None:
+    command = Path(sys.executable).with_name("cfn-lint")
+    result = subprocess.run(
+        [command, "--config-file", CONFIG, *(assembly / f"modelmill-{stack}.template.json" for stack in STACKS)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_functions_are_the_folders_and_the_life_cycle() -> None:
+    top = ROOT / "functions"
+    folders = {handler.parent.relative_to(top).as_posix() for handler in top.glob("*/*/handler.py")}
+    assert folders == set(FUNCTION_LAYERS)
+    stages = {stage.function for stage in STAGES} - {"model/job"}
+    assert stages == folders - {"serve/control", "serve/authorise"}

@@ -1,0 +1,132 @@
+"""What must hold of resources whatever else changes: kept data, no idle cost, guarded queues and buckets."""
+
+import pytest
+from modelmill.core.limits import API_TIMEOUT_SECONDS
+
+from infra_cdk.layers import FUNCTION_LAYERS
+from tests.infra.templates import Templates, listed
+
+ALWAYS_ON = (
+    "AWS::EC2::NatGateway",
+    "AWS::EC2::Instance",
+    "AWS::EC2::EIP",
+    "AWS::RDS::",
+    "AWS::ECS::",
+    "AWS::EKS::",
+    "AWS::ElastiCache::",
+    "AWS::OpenSearchService::",
+    "AWS::SageMaker::Endpoint",
+    "AWS::ElasticLoadBalancing::",
+    "AWS::ElasticLoadBalancingV2::",
+    "AWS::Kinesis::",
+    "AWS::KMS::Key",
+    "AWS::SecretsManager::",
+    "AWS::ApplicationAutoScaling::",
+)
+
+
+def test_nothing_is_always_on(templates: Templates) -> None:
+    assert [name for kind in ALWAYS_ON for name, _ in templates.resources(kind)] == []
+    assert {p["VpcEndpointType"] for p in templates.properties("AWS::EC2::VPCEndpoint")} == {"Gateway"}
+    assert {p["ComputeResources"]["MinvCpus"] for p in templates.properties("AWS::Batch::ComputeEnvironment")} == {0}
+    assert {p["BillingMode"] for p in templates.properties("AWS::DynamoDB::Table")} == {"PAY_PER_REQUEST"}
+    for published in (*templates.properties("AWS::Lambda::Version"), *templates.properties("AWS::Lambda::Alias")):
+        assert "ProvisionedConcurrencyConfig" not in published
+    assert not any("CacheClusterEnabled" in stage for stage in templates.properties("AWS::ApiGateway::Stage"))
+
+
+def test_buckets_are_safe(templates: Templates) -> None:
+    buckets = templates.properties("AWS::S3::Bucket")
+    assert len(buckets) == 3
+    for bucket in buckets:
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert bucket["BucketEncryption"]
+        (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+        assert rule["NoncurrentVersionExpiration"]
+        assert rule["AbortIncompleteMultipartUpload"]
+    for policy in templates.properties("AWS::S3::BucketPolicy"):
+        assert any(
+            statement["Effect"] == "Deny" and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+            for statement in policy["PolicyDocument"]["Statement"]
+        )
+
+
+def test_only_uploads_are_announced(templates: Templates) -> None:
+    announced = [
+        name for name, bucket in templates.resources("AWS::S3::Bucket")
+        if "NotificationConfiguration" in bucket["Properties"]
+    ]  # fmt: skip
+    assert len(announced) == 1
+    assert "Uploads" in announced[0]
+
+
+def test_data_outlives_its_stack_and_no_data_is_deleted_by_a_resource(templates: Templates) -> None:
+    for kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::ECR::Repository"):
+        assert {resource["DeletionPolicy"] for _, resource in templates.resources(kind)} == {"Retain"}
+    (table,) = templates.properties("AWS::DynamoDB::Table")
+    assert table["DeletionProtectionEnabled"] is True
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert not list(templates.resources("Custom::"))
+
+
+def test_the_queue_waits_six_times_as_long_as_ingest_and_has_a_dead_letter_queue(templates: Templates) -> None:
+    (mapping,) = templates.properties("AWS::Lambda::EventSourceMapping")
+    queue_name = mapping["EventSourceArn"]["Fn::GetAtt"][0]
+    queue = templates.by_stack["data"]["Resources"][queue_name]["Properties"]
+    assert queue["VisibilityTimeout"] >= 6 * templates.function("data/ingest")["Timeout"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    watched = [str(alarm["Dimensions"]) for alarm in templates.properties("AWS::CloudWatch::Alarm")]
+    assert any("DeadLetters" in dimensions for dimensions in watched)
+
+
+def test_what_the_local_cloud_cannot_make_is_made_on_aws_only(templates: Templates) -> None:
+    registry = pytest.importorskip("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS
+    unknown = [(name, resource) for name, resource in templates.resources() if resource["Type"] not in registry]
+    assert unknown
+    assert [name for name, resource in unknown if resource.get("Condition") != "IsAws"] == []
+
+
+def test_what_is_made_on_aws_only_is_named_by_nothing_else(templates: Templates) -> None:
+    for template in templates.by_stack.values():
+        conditional = {name for name, resource in template["Resources"].items() if "Condition" in resource}
+        for name, resource in template["Resources"].items():
+            if name not in conditional:
+                assert not [other for other in conditional if f"'{other}'" in str(resource)], name
+
+
+def test_every_function_has_its_own_role_and_log_and_its_layers(templates: Templates) -> None:
+    functions = [templates.function(folder) for folder in FUNCTION_LAYERS]
+    assert len(templates.properties("AWS::Lambda::Function")) == len(functions)
+    assert len({str(function["Role"]) for function in functions}) == len(functions)
+    for folder, function in zip(FUNCTION_LAYERS, functions, strict=True):
+        assert len(function["Layers"]) == len(FUNCTION_LAYERS[folder])
+        assert function["Runtime"] == "python3.13"
+        assert function["LoggingConfig"]["LogGroup"]
+        assert function["TracingConfig"] == {"Mode": "Active"}
+    assert {p["RetentionInDays"] for p in templates.properties("AWS::Logs::LogGroup")} == {30}
+
+
+def test_predict_is_served_from_a_snapshot_of_a_published_version(templates: Templates) -> None:
+    predict = templates.function("serve/predict")
+    assert predict["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert predict["Timeout"] <= API_TIMEOUT_SECONDS
+    (alias,) = templates.properties("AWS::Lambda::Alias")
+    assert alias["Name"] == "live"
+    (version,) = [resource for _, resource in templates.resources("AWS::Lambda::Version")]
+    assert version["DeletionPolicy"] == "Retain"
+    integrations = [method["Integration"] for method in templates.properties("AWS::ApiGateway::Method")]
+    predict_name = version["Properties"]["FunctionName"]["Ref"]
+    assert not [each for each in integrations if predict_name in str(each)], "the API must call the alias"
+
+
+def test_failures_of_the_life_cycle_reach_conclude_from_outside_too(templates: Templates) -> None:
+    (rule,) = [p for p in templates.properties("AWS::Events::Rule") if "aws.states" in str(p.get("EventPattern"))]
+    assert set(rule["EventPattern"]["detail"]["status"]) == {"FAILED", "TIMED_OUT", "ABORTED"}
+    assert all("Conclude" in str(target["Arn"]) for target in listed(rule["Targets"]))
+
+
+def test_the_stacks_say_what_callers_need(templates: Templates) -> None:
+    outputs = {name for template in templates.by_stack.values() for name in template["Outputs"]}
+    assert outputs >= {"ApiId", "ApiUrl", "UploadsBucket", "DataBucket", "ModelsBucket", "TableName", "StateMachineArn"}

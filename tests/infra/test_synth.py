@@ -1,0 +1,82 @@
+"""Synthesis: quick, deterministic, without Docker or the network; a refused context says why."""
+
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import aws_cdk as cdk
+import pytest
+
+from infra_cdk.app import make_app
+from infra_cdk.bundling import Bundles
+from infra_cdk.config import Config
+from tests.infra.conftest import placeholder
+from tests.infra.templates import Templates
+
+
+def test_twice_gives_equal_bytes_and_is_quick(assembly: Path, bundles: Bundles, tmp_path: Path) -> None:
+    begun = time.monotonic()
+    make_app({"target": "aws"}, tmp_path, bundles).synth()
+    assert time.monotonic() - begun < 20
+    first = {file.name: file.read_bytes() for file in assembly.iterdir()}
+    second = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert set(first) == set(second)
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_needs_no_network(bundles: Bundles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise AssertionError("synthesis opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setenv("PATH", f"{tmp_path}")  # no docker, no aws, no git
+    make_app({"target": "aws"}, tmp_path / "out", bundles).synth()
+
+
+def test_a_changed_layer_publishes_a_new_version_of_predict(
+    templates: Templates, bundles: Bundles, tmp_path: Path
+) -> None:
+    changed = Bundles(tmp_path / "bundles")
+    shutil.copytree(bundles.folder, changed.folder)
+    placeholder(changed.layer("serving"), "changed")
+    make_app({"target": "aws"}, tmp_path / "out", changed).synth()
+    (before, _), (after, _) = (
+        next(found.resources("AWS::Lambda::Version")) for found in (templates, Templates.read(tmp_path / "out"))
+    )
+    assert before != after
+
+
+def test_local_and_aws_differ_in_what_is_kept_alone(templates: Templates, bundles: Bundles, tmp_path: Path) -> None:
+    make_app({"target": "local"}, tmp_path, bundles).synth()
+    local = Templates.read(tmp_path)
+    different = {
+        (name, key)
+        for (name, here), (_, there) in zip(templates.resources(), local.resources(), strict=True)
+        for key in here
+        if here[key] != there[key]
+    }
+    assert {key for _, key in different} <= {"DeletionPolicy", "UpdateReplacePolicy", "Properties"}
+    assert {name.split("/")[1][:8] for name, key in different if key == "Properties"} == {"Registry"}
+
+
+@pytest.mark.parametrize(
+    "context", [{"target": "azure"}, {"retain": "perhaps"}, {"vpc_id": "vpc-1"}, {"subnet_ids": "subnet-1"}]
+)
+def test_refuses_a_senseless_context(context: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=next(iter(context.values()))[:5] + "|together"):
+        Config.of(cdk.App(context=context).node)
+
+
+def test_uses_the_network_it_is_given(bundles: Bundles, tmp_path: Path) -> None:
+    make_app({"vpc_id": "vpc-1", "subnet_ids": "subnet-1, subnet-2"}, tmp_path, bundles).synth()
+    found = Templates.read(tmp_path)
+    assert not list(found.resources("AWS::EC2::VPC"))
+    for hosts in found.properties("AWS::Batch::ComputeEnvironment"):
+        assert hosts["ComputeResources"]["Subnets"] == ["subnet-1", "subnet-2"]
+
+
+def test_alarms_reach_the_mailbox_that_is_named(bundles: Bundles, tmp_path: Path) -> None:
+    make_app({"alarm_email": "ops@example.org"}, tmp_path, bundles).synth()
+    (subscription,) = Templates.read(tmp_path).properties("AWS::SNS::Subscription")
+    assert subscription["Endpoint"] == "ops@example.org"

@@ -1,0 +1,198 @@
+"""The state machine's definition: the life cycle in order, an edge for every outcome, expressions that evaluate."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jsonata  # type: ignore[import-untyped]
+import pytest
+from modelmill.core.lifecycle import STAGES
+from modelmill.core.model.recipe import Compute
+
+from infra_cdk import workflow
+
+MACHINE = workflow.definition(concurrency=4)
+TOP: dict[str, Any] = MACHINE["States"]
+ITEM: dict[str, Any] = TOP["Train"]["ItemProcessor"]["States"]
+ALL = TOP | ITEM
+TASKS = {name: state for name, state in ALL.items() if state["Type"] == "Task"}
+JOBS = {name: state for name, state in TASKS.items() if state["Resource"].endswith(".sync")}
+INPUT: dict[str, Any] = {
+    "run_id": "20261124T150000-0123456789",
+    "tenant": "default",
+    "dataset": "reviews",
+    "preprocess": {
+        "status": "ok",
+        "dataset_version": "abc",
+        "candidates": ["linear"],
+        "compute": Compute().model_dump(),
+        "run_uri": "s3://models/default/runs/20261124T150000-0123456789/",
+    },
+    "candidate": "ngram-embedding",
+    "select": {"status": "ok", "candidate": "ngram-embedding"},
+}
+
+
+def evaluate(value: Any, state: dict[str, Any], **more: Any) -> Any:
+    """A template with its expressions evaluated, as Step Functions does."""
+    if isinstance(value, dict):
+        return {key: evaluate(inner, state, **more) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [evaluate(inner, state, **more) for inner in value]
+    if not (isinstance(value, str) and value.startswith("{%")):
+        return value
+    expression = jsonata.Jsonata.jsonata(value[2:-2].strip())
+    expression.register_lambda("uuid", lambda: "01234567-89ab-cdef-0123-456789abcdef")
+    return expression.evaluate(None, {"states": {"input": state, **more}})
+
+
+def with_compute(**changes: Any) -> dict[str, Any]:
+    compute = INPUT["preprocess"]["compute"] | changes
+    return INPUT | {"preprocess": INPUT["preprocess"] | {"compute": compute}}
+
+
+def edges(state: dict[str, Any]) -> Iterator[str]:
+    yield from (state[key] for key in ("Next", "Default") if key in state)
+    yield from (branch["Next"] for key in ("Choices", "Catch") for branch in state.get(key, []))
+
+
+def reachable(start: str, without: str = "") -> set[str]:
+    seen, todo = set(), [start]
+    while todo:
+        name = todo.pop()
+        if name not in seen and name != without:
+            seen.add(name)
+            todo += edges(TOP[name])
+    return seen
+
+
+def test_states_are_the_stages_of_the_life_cycle_in_order() -> None:
+    wanted = list(dict.fromkeys(stage.state for stage in STAGES if stage.state))
+    assert [name for name in TOP if name in wanted] == wanted
+    invoked = {name for name, task in TASKS.items() if task["Resource"] == "arn:aws:states:::lambda:invoke"}
+    assert invoked == {stage.state for stage in STAGES if stage.state and stage.function != "model/job"}
+
+
+def test_every_state_is_reached_and_every_path_ends_by_conclude() -> None:
+    assert reachable(MACHINE["StartAt"]) == set(TOP)
+    ends = {name for name, state in TOP.items() if state["Type"] in ("Succeed", "Fail")}
+    assert ends == {"Succeeded", "Failed"}
+    assert not ends & reachable(MACHINE["StartAt"], without="Conclude")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_has_a_timeout_a_retry_and_a_catch(name: str) -> None:
+    task = TASKS[name]
+    assert task["TimeoutSeconds"] > 0
+    (retry,) = task["Retry"]
+    assert retry["BackoffRate"] > 1
+    assert retry["MaxAttempts"] >= 3
+    assert not {"States.ALL", "States.TaskFailed"} & set(retry["ErrorEquals"]), "a fault of ours is not tried again"
+    (catch,) = task["Catch"]
+    assert catch["ErrorEquals"] == ["States.ALL"]
+    assert catch["Next"] == {"Conclude": "Failed"}.get(name, "CandidateFailed" if name in ITEM else "Conclude")
+
+
+def test_the_machine_and_the_map_are_bounded() -> None:
+    assert MACHINE["TimeoutSeconds"] > 2 * workflow.TASK_SECONDS
+    assert Compute.model_fields["max_seconds"].metadata[1].le == workflow.MAX_JOB_SECONDS
+    assert TOP["Train"]["MaxConcurrency"] == 4
+    assert TOP["Train"]["Catch"]
+
+
+def test_both_engines_are_written_in_full_for_both_jobs() -> None:
+    assert {name: job["Resource"].rpartition(":::")[2] for name, job in JOBS.items()} == {
+        "TrainOnSageMaker": "sagemaker:createTrainingJob.sync",
+        "TrainOnBatch": "batch:submitJob.sync",
+        "PackageOnSageMaker": "sagemaker:createTrainingJob.sync",
+        "PackageOnBatch": "batch:submitJob.sync",
+    }
+    for states, choice in ((ITEM, "TrainOn"), (TOP, "Package")):
+        (branch,) = states[choice]["Choices"]
+        for engine, expected in (("batch", "OnBatch"), ("sagemaker", "OnSageMaker")):
+            taken = evaluate(branch["Condition"], with_compute(engine=engine))
+            assert (branch["Next"] if taken else states[choice]["Default"]).endswith(expected)
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped", "FAILED", "TIMED_OUT", "no capacity"])
+@pytest.mark.parametrize("name", JOBS)
+def test_every_end_of_a_job_but_the_good_one_has_its_edge(name: str, status: str) -> None:
+    """`.sync` raises States.TaskFailed or States.Timeout for each; the cause is kept for the reason of the run."""
+    (catch,) = JOBS[name]["Catch"]
+    output = evaluate(catch["Output"], INPUT, errorOutput={"Error": "States.TaskFailed", "Cause": status * 1_000})
+    if name in ITEM:
+        said = {"error": "States.TaskFailed", "cause": (status * 1_000)[:2_000]}
+        assert output == {"candidate": "ngram-embedding", "failed": True, **said}
+    else:
+        assert output == INPUT | {"error": {"Error": "States.TaskFailed", "Cause": status * 1_000}}
+
+
+@pytest.mark.parametrize("name", [name for name in JOBS if "SageMaker" in name])
+@pytest.mark.parametrize("spot", [True, False])
+def test_sagemaker_gets_a_waiting_time_for_spot_jobs_alone(name: str, spot: bool) -> None:
+    request = evaluate(JOBS[name]["Arguments"], with_compute(spot=spot, max_seconds=600))
+    assert request["EnableManagedSpotTraining"] is spot
+    condition = request["StoppingCondition"]
+    assert condition["MaxRuntimeInSeconds"] == 600
+    assert condition.get("MaxWaitTimeInSeconds", 0) == (600 + workflow.SPOT_WAIT_SECONDS if spot else 0)
+    assert request["CheckpointConfig"]["S3Uri"].startswith(INPUT["preprocess"]["run_uri"] + "checkpoints/")
+    assert request["ResourceConfig"]["InstanceType"] == "ml.g4dn.xlarge"
+    (channel,) = request["InputDataConfig"]
+    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == "s3://${DataBucket}/default/datasets/reviews/abc/"
+
+
+def test_both_engines_tell_the_job_the_same() -> None:
+    for stage in ("Train", "Package"):
+        sagemaker = evaluate(JOBS[f"{stage}OnSageMaker"]["Arguments"], INPUT)
+        batch = evaluate(JOBS[f"{stage}OnBatch"]["Arguments"], INPUT)
+        command = batch["ContainerOverrides"]["Command"]
+        told = {key.removeprefix("--"): value for key, value in zip(command[::2], command[1::2], strict=True)}
+        assert told == sagemaker["HyperParameters"]
+        assert told["stage"] == stage.lower()
+        environment = {pair["Name"]: pair["Value"] for pair in batch["ContainerOverrides"]["Environment"]}
+        assert environment == sagemaker["Environment"]
+
+
+def test_batch_takes_the_queue_that_the_recipe_asks_for() -> None:
+    arguments = JOBS["TrainOnBatch"]["Arguments"]
+    assert evaluate(arguments, with_compute(spot=True))["JobQueue"] == "${BatchSpotQueue}"
+    assert evaluate(arguments, with_compute(spot=False))["JobQueue"] == "${BatchOnDemandQueue}"
+    assert evaluate(arguments, with_compute(max_seconds=60))["Timeout"] == {"AttemptDurationSeconds": 60}
+
+
+@pytest.mark.parametrize("candidate", ["mlp", "a", "ngram_embedding.v2-with-a-very-long-name", "1-----------------2"])
+@pytest.mark.parametrize("name", JOBS)
+def test_job_names_are_valid_whatever_the_candidate(name: str, candidate: str) -> None:
+    request = evaluate(JOBS[name]["Arguments"], INPUT | {"candidate": candidate})
+    job = request.get("TrainingJobName") or request["JobName"]
+    assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", job), job
+    assert job.startswith(workflow.JOB_PREFIX)
+
+
+def test_results_are_put_beside_the_input_and_one_candidate_stays_a_list() -> None:
+    state = evaluate(TOP["Preprocess"]["Output"], {"run_id": "r"}, result={"Payload": {"status": "ok"}})
+    assert state == {"run_id": "r", "preprocess": {"status": "ok"}}
+    assert evaluate(TOP["Train"]["Items"], INPUT) == ["linear"]
+    train = [{"candidate": "linear", "failed": False}]
+    assert evaluate(TOP["Train"]["Output"], INPUT, result=train)["train"] == train
+
+
+@pytest.mark.parametrize(("name", "then"), [("Preprocessed?", "Train"), ("Selected?", "Package")])
+def test_rejected_data_goes_to_conclude(name: str, then: str) -> None:
+    (branch,) = TOP[name]["Choices"]
+    key = {"Preprocessed?": "preprocess", "Selected?": "select"}[name]
+    assert branch["Next"] == then
+    assert evaluate(branch["Condition"], INPUT) is True
+    assert evaluate(branch["Condition"], INPUT | {key: {"status": "rejected"}}) is False
+    assert TOP[name]["Default"] == "Conclude"
+
+
+@pytest.mark.parametrize("state", [{}, {"conclude": {"status": "FAILED", "reason": {"code": "empty_file"}}}])
+def test_a_failed_execution_says_why_even_if_conclude_could_not(state: dict[str, Any]) -> None:
+    cause = evaluate(TOP["Failed"]["Cause"], {"error": {"Error": "E"}} | state)
+    assert ("empty_file" if state else '"E"') in cause
+
+
+def test_every_placeholder_is_substituted() -> None:
+    assert set(re.findall(r"\$\{(\w+)\}", json.dumps(MACHINE))) == set(workflow.SUBSTITUTIONS)
