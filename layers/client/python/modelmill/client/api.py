@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 from modelmill.client.home import read_cloud
-from modelmill.client.transport import TIMEOUT, Transport, error_of
+from modelmill.client.transport import TIMEOUT, Transport, error_of, is_loopback
 from modelmill.client.types import Document, Run, Upload
 from modelmill.core.errors import ModelmillError
 
@@ -33,7 +33,8 @@ class Modelmill:
         self, url: str | None = None, token: str | None = None, *, transport: httpx.BaseTransport | None = None
     ) -> None:
         self._http = Transport(*_target(url, token), transport)
-        self._storage = httpx.Client(timeout=TIMEOUT, transport=transport)
+        # Links lead to S3 without our key in a header; the local cloud's are on loopback, where no proxy belongs.
+        self._storage = httpx.Client(timeout=TIMEOUT, transport=transport, trust_env=not is_loopback(self._http.url))
 
     @property
     def url(self) -> str:
@@ -178,12 +179,11 @@ class Modelmill:
 
 
 def _target(url: str | None, token: str | None) -> tuple[str, str]:
-    url = url or os.environ.get("MODELMILL_URL")
+    cloud = read_cloud() or {}
+    url = url or os.environ.get("MODELMILL_URL") or cloud.get("url")
     token = token or os.environ.get("MODELMILL_TOKEN")
-    cloud = None if url and token else read_cloud()
-    if cloud and "url" in cloud:
-        # A token of the environment may be another tenant's; a URL of the environment must not get the local token.
-        return url or cloud["url"], token or (cloud["token"] if not url or url == cloud["url"] else "")
+    if not token and url == cloud.get("url"):  # the local cloud's key opens nothing else
+        token = cloud.get("token")
     if not url:
         raise ModelmillError(
             "no_url", "there is no local cloud, and MODELMILL_URL is not set", hint="start one with: modelmill up"

@@ -27,7 +27,7 @@ class Transport:
             headers={"Authorization": f"Bearer {token}"},
             timeout=TIMEOUT,
             transport=transport,
-            trust_env=not _is_loopback(url),
+            trust_env=not is_loopback(url),
         )
 
     def close(self) -> None:
@@ -62,7 +62,8 @@ class Transport:
         raise AssertionError("the last attempt returns or raises")
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine."""
     return httpx.URL(url).host in ("127.0.0.1", "localhost", "::1")
 
 
@@ -104,5 +105,5 @@ def error_of(response: httpx.Response) -> ModelmillError:
 
 
 def _unreachable(url: str, error: httpx.TransportError) -> ModelmillError:
-    hint = "start it with: modelmill up" if _is_loopback(url) else "is MODELMILL_URL right?"
+    hint = "start it with: modelmill up" if is_loopback(url) else "is MODELMILL_URL right?"
     return ModelmillError("unreachable", f"{url} does not answer: {error}", status=503, hint=hint)

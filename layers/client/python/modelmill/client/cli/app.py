@@ -1,7 +1,9 @@
 """The commands by name, and `main`."""
 
+import json
 import sys
 from collections.abc import Callable
+from typing import cast
 
 import typer
 from modelmill.client.cli import data, local, models
@@ -18,13 +20,24 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     *(data.push, data.runs, data.show, local.logs),
     *(models.models, models.route, models.predict, models.delete),
 )
+# Typer brings its own copy of click, older versions the real one; what BadParameter derives from is public in both.
+_UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])
 for command in _COMMANDS:
     app.command()(command)
 
 
 def main() -> None:
-    """Run the command line of this process."""
-    app(args=_spelled_out(sys.argv[1:]))
+    """Run the command line of this process: exit code 0, 1 for a refusal or a failed run, 2 for wrong usage."""
+    arguments = _spelled_out(sys.argv[1:])
+    if "--json" not in arguments:
+        app(args=arguments)
+        return
+    try:
+        sys.exit(app(args=arguments, standalone_mode=False))
+    except _UsageError as error:
+        body = {"code": "usage", "message": str(error), "hint": "modelmill COMMAND --help"}
+        sys.stdout.write(json.dumps({"error": body}, ensure_ascii=False) + "\n")
+        sys.exit(2)
 
 
 def _spelled_out(arguments: list[str]) -> list[str]:

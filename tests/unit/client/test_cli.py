@@ -1,0 +1,143 @@
+"""The command line as a process: its exit codes, what is on stdout, what needs nothing but the client."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.client.fake_api import FakeApi
+
+COMMAND = [sys.executable, "-c", "from modelmill.client.cli import main; main()"]
+
+
+def modelmill(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def ok(*arguments: str) -> Any:
+    result = modelmill(*arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,y\na,1\n", encoding="utf-8")
+    return path
+
+
+def test_push_and_wait_ends_with_one_object(api: FakeApi, file: Path) -> None:
+    body = ok("push", str(file), "--name", "d", "--wait")
+    assert set(body) == {
+        *("dataset", "version", "pipeline", "status", "reason", "rows", "warnings", "task", "target", "model")
+    }
+    assert (body["dataset"], body["status"], body["model"]["name"]) == ("d", "SUCCEEDED", "m")
+    assert list(api.uploads.values()) == [file.read_bytes()]
+
+
+def test_a_failed_run_is_exit_code_1_with_its_reason(api: FakeApi, file: Path) -> None:
+    api.outcome = "FAILED"
+    result = modelmill("push", str(file), "--name", "d", "--wait", "--json")
+    assert result.returncode == 1
+    body = json.loads(result.stdout)
+    assert (body["status"], body["reason"]["code"], body["model"]) == ("FAILED", "one_class", None)
+    shown = modelmill("push", str(file), "--name", "d", "--wait")
+    assert (shown.returncode, shown.stdout) == (1, "FAILED: only one class\nhint: send more\n")
+
+
+def test_several_files_start_several_runs(api: FakeApi, file: Path) -> None:
+    body = ok("push", str(file), str(file), "--name", "d")
+    assert [one["dataset"] for one in body["files"]] == ["d", "d"]
+    assert len(api.uploads) == 2
+
+
+def test_registry_commands(api: FakeApi, file: Path) -> None:
+    assert ok("models")["models"][0]["name"] == "m"
+    assert ok("models", "m")["versions"][0]["version"] == "1"
+    assert ok("route", "m", "--set", "1=0.9,2=0.1", "--shadow", "3")["weights"] == {"1": 0.9, "2": 0.1}
+    assert api.route["shadow"] == "3"
+    assert "version 1: 90%, version 2: 10%, shadow: version 3" in modelmill("route", "m").stdout
+    assert ok("push", str(file), "--name", "d")["key"] == "default/d/u0/rows.csv"
+    assert ok("runs")["pipelines"][0]["dataset"] == "d"
+    assert ok("show", "default|d|u0|rows.csv")["rows"]["read"] == 3
+    assert "look" in modelmill("show", "default|d|u0|rows.csv").stdout
+
+
+def test_three_ways_to_give_rows(api: FakeApi, tmp_path: Path) -> None:
+    assert ok("predict", "m", "--text", "hi")["predictions"][0]["row"] == {"text": "hi"}
+    # The contract's `--json ROW` gives a row and asks for JSON in one.
+    both = modelmill("predict", "m", "--json", '[{"a": 1}, {"a": null}]')
+    assert [one["row"] for one in json.loads(both.stdout)["predictions"]] == [{"a": 1}, {"a": None}]
+    for name, text in {"a.csv": "a\n1\n", "a.jsonl": '{"a": "1"}\n', "a.json": '{"a": "1"}'}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        assert ok("predict", "m", "--file", str(tmp_path / name))["predictions"][0]["row"] == {"a": "1"}
+    assert "0.9000" in modelmill("predict", "m", "--text", "hi").stdout
+    assert api.seen
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        (["show", "nope"], 1, "not_found"),
+        (["models", "nope"], 1, "not_found"),
+        (["push", "none.csv", "--name", "d"], 1, "no_file"),
+        (["predict", "m", "--row", "{"], 1, "bad_json"),
+        (["predict", "m", "--row", "[1]"], 1, "bad_json"),
+        (["logs", "nope"], 1, "no_logs"),
+        (["predict", "m"], 2, "usage"),
+        (["route", "m", "--set", "half"], 2, "usage"),
+        (["route", "m", "--shadow", "2"], 2, "usage"),
+        (["push", "none.csv"], 2, "usage"),
+        (["fly"], 2, "usage"),
+    ],
+)
+@pytest.mark.usefixtures("api")
+def test_what_is_wrong_is_said_with_the_right_code(arguments: list[str], code: int, error: str) -> None:
+    result = modelmill(*arguments, "--json")
+    assert result.returncode == code
+    assert json.loads(result.stdout)["error"]["code"] == error
+    plain = modelmill(*arguments)
+    assert (plain.returncode, plain.stdout) == (code, "")
+    assert plain.stderr
+    assert "Traceback" not in plain.stderr
+
+
+def test_status_when_down(api: FakeApi) -> None:
+    assert ok("status") == {"running": False}
+    assert ok("down") == {"running": False, "stopped": False}
+    assert api.seen == []
+
+
+def test_the_client_needs_nothing_of_the_local_cloud() -> None:
+    blocked = (
+        "import sys\nfor name in 'boto3 botocore ministack numpy torch fastapi'.split(): sys.modules[name] = None\n"
+        "from modelmill.client.cli import main\nimport modelmill.client.api\nmain()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", blocked, "up", "--json"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 1
+    error = json.loads(result.stdout)["error"]
+    assert (error["code"], error["hint"]) == ("no_local_cloud", "pip install 'modelmill[local]'")
+
+
+def test_help_is_quick_and_loads_no_http_client() -> None:
+    durations = []
+    for _ in range(3):
+        started = time.monotonic()
+        assert "push" in modelmill("--help").stdout
+        durations.append(time.monotonic() - started)
+    assert min(durations) < 0.4
+    listed = (
+        "import sys; from modelmill.client.cli import main; print('httpx' in sys.modules, 'pydantic' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", listed], capture_output=True, text=True, check=True, env=dict(os.environ)
+    )
+    assert result.stdout.strip() == "False False"
