@@ -7,6 +7,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra_cdk.bundling import Bundles
@@ -27,6 +28,14 @@ class WatchStack(Stack):
     ) -> None:
         super().__init__(scope, name, description="modelmill: outcome of runs, traffic, alarms")
         layers = Layers(self, bundles)
+        # Runs that ended and that conclude could not close, even when it was tried again.
+        self.unclosed = sqs.Queue(
+            self,
+            "UnclosedRuns",
+            enforce_ssl=True,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            retention_period=Duration.days(14),
+        )
         self.conclude = self._conclude(layers, data)
         self._observe(layers, data)
         metrics = self._metrics(data, serve)
@@ -66,7 +75,7 @@ class WatchStack(Stack):
                 detail_type=["Step Functions Execution Status Change"],
                 detail={"stateMachineArn": [state_machine_arn(self)], "status": ["FAILED", "TIMED_OUT", "ABORTED"]},
             ),
-            targets=[targets.LambdaFunction(conclude, retry_attempts=5)],
+            targets=[targets.LambdaFunction(conclude, retry_attempts=5, dead_letter_queue=self.unclosed)],
         )
         return conclude
 
@@ -85,8 +94,8 @@ class WatchStack(Stack):
         )
         events.Rule(
             self,
-            "EveryFiveMinutes",
-            schedule=events.Schedule.rate(Duration.minutes(5)),
+            "Hourly",  # each look costs CloudWatch requests: every five minutes would be a dollar a month per version
+            schedule=events.Schedule.rate(Duration.hours(1)),
             targets=[targets.LambdaFunction(observe, retry_attempts=2)],
         )
 
@@ -105,6 +114,9 @@ class WatchStack(Stack):
 
         return {
             "PoisonedUploads": data.queue.dead_letters.metric_approximate_number_of_messages_visible(
+                statistic="Maximum", period=period
+            ),
+            "UnclosedRunsWaiting": self.unclosed.metric_approximate_number_of_messages_visible(
                 statistic="Maximum", period=period
             ),
             # A rejected upload fails its execution too: whoever runs this wants to know of both.
