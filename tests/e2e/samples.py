@@ -5,9 +5,45 @@ import io
 import random
 from collections.abc import Iterable, Sequence
 
-GOOD = "great lovely perfect warm bright fast clean fresh happy superb 很好 喜欢 满意".split()
-BAD = "awful broken cold dirty late noisy rude slow stale torn 很差 失望 退货".split()
-PLAIN = "the room the shop the staff the shirt a table a window was and with very this that we 酒店 房间".split()
+GOOD = [
+    "great",
+    "lovely",
+    "perfect",
+    "warm",
+    "bright",
+    "fast",
+    "clean",
+    "fresh",
+    "happy",
+    "superb",
+    "很好",
+    "喜欢",
+    "满意",
+]
+BAD = ["awful", "broken", "cold", "dirty", "late", "noisy", "rude", "slow", "stale", "torn", "很差", "失望", "退货"]
+PLAIN = [
+    "the",
+    "room",
+    "the",
+    "shop",
+    "the",
+    "staff",
+    "the",
+    "shirt",
+    "a",
+    "table",
+    "a",
+    "window",
+    "was",
+    "and",
+    "with",
+    "very",
+    "this",
+    "that",
+    "we",
+    "酒店",
+    "房间",
+]
 
 
 def to_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:

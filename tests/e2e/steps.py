@@ -83,7 +83,9 @@ class Steps:
     def deliver_again(self, run: dict[str, Any], times: int) -> None:
         """Send the upload's S3 event again, as EventBridge and SQS may at any time."""
         sqs = self.aws("sqs")
-        queues = [url for url in sqs.list_queues()["QueueUrls"] if "dead" not in url.lower() and "dlq" not in url.lower()]
+        queues = [
+            url for url in sqs.list_queues()["QueueUrls"] if "dead" not in url.lower() and "dlq" not in url.lower()
+        ]
         for _ in range(times):
             sqs.send_message(QueueUrl=queues[0], MessageBody=json.dumps(self._event(run)))
         time.sleep(4)
@@ -106,7 +108,7 @@ class Steps:
         functions = self.aws("lambda").list_functions()["Functions"]
         observe = next(f["FunctionName"] for f in functions if "observe" in f["FunctionName"].lower())
         self.aws("lambda").invoke(FunctionName=observe, Payload=b"{}")
-        return dict(self.get(f"/v1/models/{model}").json()["traffic"]["day"])
+        return dict(self.get(f"/v1/models/{model}").json()["traffic"]["last_day"])
 
     def as_tenant(self, tenant: str) -> "Steps":
         """The same cloud seen with a key of another tenant."""

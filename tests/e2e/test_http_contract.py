@@ -54,7 +54,17 @@ def test_refusals_have_one_shape(steps: Steps, method: str, path: str, status: i
 
 @pytest.mark.parametrize(
     "body",
-    ["", "{", "[]", "null", '{"instances": 3}', '{"instances": []}', '{"instances": [3]}', '{"instances": [{}]}', "\xff"],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"instances": 3}',
+        '{"instances": []}',
+        '{"instances": [3]}',
+        '{"instances": [{}]}',
+        "\xff",
+    ],
 )
 def test_a_bad_body_is_refused_with_its_cause(steps: Steps, body: str) -> None:
     reply = steps.request("POST", "/v1/models/none/predict", content=body.encode("latin-1"))

@@ -6,11 +6,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 from tests.perf.timing import head, milliseconds, row
 
-CLI = Path(sys.executable).with_name("modelmill")
+CLI = (sys.executable, "-c", "from modelmill.client.cli import main; main()")
 SECONDS = 600
 
 
@@ -34,7 +33,7 @@ def _restart(env: dict[str, str]) -> str:
 
 
 def _seconds(arguments: list[str], env: dict[str, str]) -> str:
-    command = [str(CLI), *arguments]
-    run = partial(subprocess.run, command, env=env, check=True, timeout=SECONDS, stdout=subprocess.DEVNULL)
+    command = [*CLI, *arguments]
+    run = partial(subprocess.run, command, env=env, check=True, timeout=SECONDS, capture_output=True)
     taken = milliseconds(run)
     return f"{taken / 1_000:.1f}"

@@ -71,7 +71,7 @@ def test_without_a_tenant_there_is_nothing_to_see(control: Control) -> None:
     asked = event("serve/control")
     del asked["requestContext"]["authorizer"]
     reply = control.module.handler(asked, None)
-    assert (reply["statusCode"], json.loads(reply["body"])["error"]["code"]) == (401, "unauthorised")
+    assert (reply["statusCode"], json.loads(reply["body"])["error"]["code"]) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize(

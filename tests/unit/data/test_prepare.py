@@ -94,6 +94,20 @@ def test_conflicting_labels_are_told(tmp_path: Path) -> None:
     assert result.rows.quarantined == 0
 
 
+def test_a_text_twice_is_a_copy_whatever_its_key(tmp_path: Path) -> None:
+    rows = [f"k{number},{text},{label}" for number, (text, label) in enumerate([*reviews(40), reviews(40)[3]])]
+    result = prepared(tmp_path, "\n".join(["key,review,label", *rows]))
+    assert [(row["row"], row["reason"]) for row in result.quarantine] == [(41, "duplicate")]
+
+
+def test_two_rows_of_a_table_are_copies_only_if_every_column_agrees(tmp_path: Path) -> None:
+    dice = random.Random(4)  # noqa: S311
+    rows = [f"k{number},{dice.random():.3f},{'pq'[number % 2]}" for number in range(60)]
+    twins = ["k99" + rows[3].removeprefix("k3"), rows[7]]
+    result = prepared(tmp_path, "\n".join(["key,size,label", *rows, *twins]))
+    assert [(row["row"], row["reason"]) for row in result.quarantine] == [(62, "duplicate")]
+
+
 def test_a_table_where_most_rows_repeat_keeps_them(tmp_path: Path) -> None:
     dice = random.Random(4)  # noqa: S311
     rows = [f"{dice.choice('ab')},{dice.choice('cd')},{dice.choice('ef')}" for _ in range(200)]

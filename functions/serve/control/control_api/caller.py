@@ -26,7 +26,7 @@ def request_id(request: Request) -> str:
 def _caller(request: Request) -> Caller:
     authorised = request.scope["aws.event"]["requestContext"].get("authorizer") or {}
     if not authorised.get("tenant"):
-        raise ModelmillError("unauthorised", "the request carries no key", status=401)
+        raise ModelmillError("unauthorized", "the request carries no key", status=401)
     return Caller(authorised["tenant"], authorised.get("key_name", "-"))
 
 

@@ -108,7 +108,10 @@ def _prepare(loaded: Loaded, recipe: Recipe) -> Prepared:
     inputs = pa.Table.from_batches([typed(batch, plan.inputs) for batch in _batches(loaded.table)])
     labels = class_names(loaded.table.column(plan.target))
     digests = row_digests(inputs, recipe.seed)
-    codes, warnings = judge(inputs, labels, digests, keep_repeated=plan.task == "tabular-classification")
+    tabular = plan.task == "tabular-classification"
+    # The same text twice is a copy; two rows of a table are copies only if every column agrees, used or not.
+    identities = row_digests(loaded.table, recipe.seed) if tabular else digests
+    codes, warnings = judge(inputs, labels, digests, identities, keep_repeated=tabular)
     used = np.flatnonzero(codes == USED)
     quarantine = _quarantined(loaded, codes)
     names = pc.take(labels, pa.array(used)).to_pylist()
@@ -117,7 +120,7 @@ def _prepare(loaded: Loaded, recipe: Recipe) -> Prepared:
     parts = split_rows([digests[index] for index in used.tolist()], names, recipe.split)
     splits = {name: examples.take(pa.array(used[rows])).combine_chunks() for name, rows in parts.items()}
     usable = examples.take(pa.array(used))
-    leaks = [] if plan.task == "text-classification" else _leaks(usable, plan)
+    leaks = _leaks(usable, plan) if tabular else []
     return Prepared(
         loaded.content(),
         plan,

@@ -43,9 +43,18 @@ def row_digests(inputs: pa.Table, seed: int) -> list[bytes]:
 
 
 def judge(
-    inputs: pa.Table, labels: pa.ChunkedArray, digests: Sequence[bytes], *, keep_repeated: bool
+    inputs: pa.Table,
+    labels: pa.ChunkedArray,
+    digests: Sequence[bytes],
+    identities: Sequence[bytes],
+    *,
+    keep_repeated: bool,
 ) -> tuple[Integers, list[DataWarning]]:
-    """A code per row: USED or the first reason that fits. `keep_repeated` spares tables where most rows repeat."""
+    """A code per row: USED or the first reason that fits.
+
+    `digests` are those of the inputs; rows of one class with the same identity are duplicates. `keep_repeated` spares
+    tables where many rows repeat.
+    """
     codes = np.zeros(len(labels), np.int64)
 
     def mark(reason: Reason, mask: Booleans) -> None:
@@ -61,7 +70,8 @@ def judge(
     mark("no_usable_input", empty)
     mark("cell_too_long", too_long)
     names = labels.to_pylist()
-    repeated, conflicts = _repeats(codes, digests, names)
+    repeated = _repeats(codes, identities, names)
+    conflicts = _conflicts(codes, digests, names)
     warnings = []
     if keep_repeated and repeated.sum() > _REPEATED * len(codes):
         text = f"{repeated.sum():,} rows repeat another row; there are too many to be accidents, so they are used"
@@ -78,20 +88,22 @@ def judge(
     return codes, warnings
 
 
-def _repeats(codes: Integers, digests: Sequence[bytes], names: Sequence[str | None]) -> tuple[Booleans, int]:
-    """Which usable rows equal an earlier one in inputs and class, and how many equal one in inputs only."""
-    first: dict[bytes, str | None] = {}
+def _repeats(codes: Integers, identities: Sequence[bytes], names: Sequence[str | None]) -> Booleans:
+    """Which usable rows have the identity and the class of an earlier one."""
     seen: set[tuple[bytes, str | None]] = set()
     repeated = np.zeros(len(codes), np.bool_)
-    conflicts = 0
     for index in np.flatnonzero(codes == USED).tolist():
-        pair = digests[index], names[index]
-        if pair in seen:
-            repeated[index] = True
-            continue
+        pair = identities[index], names[index]
+        repeated[index] = pair in seen
         seen.add(pair)
-        conflicts += first.setdefault(*pair) != pair[1]
-    return repeated, conflicts
+    return repeated
+
+
+def _conflicts(codes: Integers, digests: Sequence[bytes], names: Sequence[str | None]) -> int:
+    """How many usable rows have the inputs of an earlier one and another class."""
+    first: dict[bytes, str | None] = {}
+    usable = np.flatnonzero(codes == USED).tolist()
+    return sum(first.setdefault(digests[index], names[index]) != names[index] for index in usable)
 
 
 def _numpy(column: pa.ChunkedArray) -> Booleans:

@@ -25,6 +25,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": f"unix://{home}/no-docker.sock",  # leave the user's containers alone
         "LAMBDA_EXECUTOR": "local",
+        "LOG_LEVEL": "WARNING",
         "PERSIST_STATE": "1",
         "STATE_DIR": str(home / "state"),
         "S3_PERSIST": "1",

@@ -40,6 +40,8 @@ def start(home: Path, wanted: int | None) -> int:
     port = _free_port(wanted or FIRST_PORT)
     log = home / "logs" / "emulator.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        log.replace(log.with_suffix(".log.1"))
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "modelmill.local.launcher", "--home", str(home), "--port", str(port)],

@@ -5,6 +5,7 @@ changed by a deploy only) when the deployer asks. Each service's file is replace
 """
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -43,11 +44,15 @@ class Snapshots:
         self._write(None)
 
     def _run(self) -> None:
+        pause = self._interval
         while True:
             self._changed.wait()
-            threading.Event().wait(self._interval)
+            time.sleep(pause)
             self._changed.clear()
+            started = time.monotonic()
             self._write(_OFTEN)
+            # A state that has grown large is saved less often: at most a twentieth of the time.
+            pause = max(self._interval, 20 * (time.monotonic() - started))
 
     def _write(self, only: frozenset[str] | None) -> None:
         for name, state in self._states().items():

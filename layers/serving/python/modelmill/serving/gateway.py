@@ -139,7 +139,7 @@ def _tenant(context: Event) -> str:
     tenant = (context.get("authorizer") or {}).get("tenant")
     if not tenant:
         raise ModelmillError(
-            "unauthorised", "the request carries no known key", status=401, hint="send Authorization: Bearer KEY"
+            "unauthorized", "the request carries no known key", status=401, hint="send Authorization: Bearer KEY"
         )
     return str(tenant)
 
