@@ -26,11 +26,10 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a script: the folder `constructs/` beside it must not hide the library
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from modelmill.core.limits import LAMBDA_LAYERS, LAMBDA_UNZIPPED_BYTES, MIB
-
 from infra_cdk.archive import Weight, append, tree
 from infra_cdk.layers import FUNCTION_LAYERS, LAYERS, ROOT
 from infra_cdk.prune import RULES, is_needed
+from modelmill.core.limits import LAMBDA_LAYERS, LAMBDA_UNZIPPED_BYTES, MIB
 
 HOST_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 

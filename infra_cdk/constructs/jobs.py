@@ -27,10 +27,10 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct, IConstruct
-from modelmill.core.version import VERSION
 
 from infra_cdk.config import JOB_REPOSITORY, Config
 from infra_cdk.constructs import grants
+from modelmill.core.version import VERSION
 
 LOCAL_ACCOUNT = "000000000000"
 JOB_DEFINITION = "modelmill-job"

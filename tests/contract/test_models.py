@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from modelmill.aws.records import models
 from modelmill.core.errors import Conflict
 from modelmill.core.serve.route import Route

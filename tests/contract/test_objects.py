@@ -5,8 +5,8 @@ from pathlib import Path
 import boto3
 import pytest
 import requests
-from modelmill.aws import objects
 
+from modelmill.aws import objects
 from tests.contract.world import DATA, UPLOADS
 
 

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
+
 from modelmill.aws.records import audit, datasets, idempotency, keys, table
 from modelmill.core.data.version import DatasetVersion, Rows
 from modelmill.core.errors import ModelmillError
 from modelmill.core.model.spec import Column
-
 from tests.contract.world import TABLE
 
 

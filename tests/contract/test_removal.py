@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import boto3
 import pytest
+
 from modelmill.aws import objects, removal
 from modelmill.aws.records import audit, datasets, models
 from modelmill.core.serve.route import Route
-
 from tests.contract.test_records import dataset_version
 from tests.contract.world import DATA, MODELS, UPLOADS
 

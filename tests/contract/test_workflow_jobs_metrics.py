@@ -5,8 +5,8 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import boto3
-from modelmill.aws import jobs, metrics, objects, workflow
 
+from modelmill.aws import jobs, metrics, objects, workflow
 from tests.contract.world import MODELS
 
 RUN = "20261124T080000-0123456789"

@@ -11,8 +11,9 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-from modelmill.aws import clients
 from moto import mock_aws
+
+from modelmill.aws import clients
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-central-1"

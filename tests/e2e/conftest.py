@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from modelmill.local import cloud as local
 
+from modelmill.local import cloud as local
 from tests.e2e.steps import Steps
 
 

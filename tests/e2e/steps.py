@@ -1,4 +1,4 @@
-"""What a person does, as steps: put a file into S3 with plain boto3, wait, ask over HTTP. No modelmill code but keys."""
+"""What a person does, as steps: put a file into S3 with plain boto3, wait, ask over HTTP."""
 
 import json
 import time
@@ -31,7 +31,7 @@ class Steps:
             endpoint_url=self.cloud["s3_endpoint"],
             region_name=self.cloud["region"],
             aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 - the local cloud's
+            aws_secret_access_key="test",
         )
 
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:

@@ -4,9 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from modelmill.core.lifecycle import STAGES
-
 from infra_cdk.layers import FUNCTION_LAYERS, ROOT
+from modelmill.core.lifecycle import STAGES
 from tests.infra.templates import STACKS
 
 CONFIG = ROOT / "infra_cdk" / "cfnlintrc.yaml"

@@ -12,7 +12,7 @@ from infra_cdk.app import make_app
 from infra_cdk.bundling import Bundles
 
 ACCEPTED = {
-    "AwsSolutions-S1": "access logs need a bucket and fees of their own; CloudTrail's data events are the account's choice",
+    "AwsSolutions-S1": "access logs need a bucket and fees of their own; CloudTrail can log data events",
     "AwsSolutions-L1": "3.13 is the newest for which every locked library is tested; SnapStart needs 3.12 or later",
     "AwsSolutions-APIG2": "the functions check requests and answer in the error shape, which the gateway cannot",
     "AwsSolutions-APIG3": "a web ACL costs a fee each month while idle; the stage throttles and keys are required",

@@ -1,9 +1,9 @@
 """What must hold of resources whatever else changes: kept data, no idle cost, guarded queues and buckets."""
 
 import pytest
-from modelmill.core.limits import API_TIMEOUT_SECONDS
 
 from infra_cdk.layers import FUNCTION_LAYERS
+from modelmill.core.limits import API_TIMEOUT_SECONDS
 from tests.infra.templates import Templates, listed
 
 ALWAYS_ON = (

@@ -4,9 +4,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelmill.core.limits import LAMBDA_UNZIPPED_BYTES, MIB
-
 from infra_cdk.layers import FUNCTION_LAYERS
+from modelmill.core.limits import LAMBDA_UNZIPPED_BYTES, MIB
 from tests.functions.rie import world
 from tests.functions.rie.life import Life
 from tests.functions.rie.probe import imported

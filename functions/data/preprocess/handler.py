@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from aws_lambda_powertools import Logger
+
 from modelmill.aws import objects, uploads
 from modelmill.aws.records import datasets, pipelines
 from modelmill.aws.settings import settings

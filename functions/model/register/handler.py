@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from aws_lambda_powertools import Logger
+
 from modelmill.aws import jobs, objects
 from modelmill.aws.records import models, pipelines
 from modelmill.aws.settings import settings

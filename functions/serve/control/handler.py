@@ -6,8 +6,9 @@
 import logging
 from typing import Any
 
-from control_api.app import app
 from mangum import Mangum
+
+from control_api.app import app
 
 # The app logs every fault itself, with the request's id; Mangum would log it a second time, without.
 logging.getLogger("mangum.http").disabled = True

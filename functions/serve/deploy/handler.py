@@ -3,6 +3,7 @@
 from typing import Any
 
 from aws_lambda_powertools import Logger
+
 from modelmill.aws import jobs
 from modelmill.aws.records import models, pipelines
 from modelmill.core.errors import Conflict, NotFound

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
+
 from modelmill.aws import jobs, objects
 from modelmill.aws.records import pipelines
 from modelmill.aws.settings import settings

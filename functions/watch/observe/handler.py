@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aws_lambda_powertools import Logger
+
 from modelmill.aws import metrics
 from modelmill.aws.records import models
 from modelmill.core.watch.traffic import MEASURES, summary, versions_in

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from modelmill.aws.clients import client
 from moto import mock_aws
+
+from modelmill.aws.clients import client
 
 ROOT = Path(__file__).parents[3]
 UPLOADS, DATA, MODELS = "uploads-000000000000", "data-000000000000", "models-000000000000"

@@ -5,10 +5,10 @@ import random
 from typing import Any
 
 import pytest
+
 from modelmill.aws.clients import client
 from modelmill.aws.records import pipelines
 from modelmill.core.data.upload import StoredObject
-
 from tests.functions.data.conftest import UPLOADS, event, handler_of
 
 ingest = handler_of("ingest")
@@ -43,7 +43,7 @@ def test_an_upload_starts_a_run() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_same_events_in_any_order_start_the_same_runs(seed: int) -> None:
     records = event("ingest_duplicates")["Records"] * 2
-    random.Random(seed).shuffle(records)  # noqa: S311
+    random.Random(seed).shuffle(records)
     for part in (records[:3], records[3:5], records):
         assert ingest({"Records": part}, None) == {"batchItemFailures": []}
     started = executions()

@@ -6,12 +6,12 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
+
 from modelmill.aws import objects
 from modelmill.aws.records import datasets, pipelines
 from modelmill.core.data.version import DatasetVersion
 from modelmill.core.model.spec import RunSpec
 from modelmill.frames.profile import Profile
-
 from tests.functions.data.conftest import DATA, MODELS, UPLOADS, event, handler_of
 from tests.unit.data.files import flowers_csv, reviews_csv
 

@@ -4,11 +4,11 @@ import json
 from typing import Any
 
 import pytest
+
 from modelmill.aws import objects
 from modelmill.aws.records import models, pipelines
 from modelmill.core.digest import canonical_json, sha256
 from modelmill.core.model.package import FILES, MANIFEST, Manifest, TamperedPackage
-
 from tests.contract.world import MODELS, event, load_function
 
 STATE = event("model/register")

@@ -4,9 +4,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from modelmill.core.limits import LAMBDA_UNZIPPED_BYTES
 
 from infra_cdk.layers import FUNCTION_LAYERS
+from modelmill.core.limits import LAMBDA_UNZIPPED_BYTES
 from tests.functions.rie.life import Life
 from tests.functions.rie.probe import Imported, imported
 from tests.functions.rie.runtime import Unpacked

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from modelmill.core.model.integrity import FILES, MANIFEST
 
+from modelmill.core.model.integrity import FILES, MANIFEST
 from tests.functions.rie import world
 from tests.functions.rie.conftest import Start
 from tests.functions.rie.life import Run, event

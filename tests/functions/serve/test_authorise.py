@@ -7,8 +7,8 @@ from typing import Any
 
 import boto3
 import pytest
-from modelmill.aws.records import keys
 
+from modelmill.aws.records import keys
 from tests.contract.world import TABLE, event, load_function, moto_world
 
 

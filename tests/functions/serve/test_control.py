@@ -7,9 +7,9 @@ from typing import Any
 import boto3
 import pytest
 import requests
+
 from modelmill.aws import objects
 from modelmill.aws.records import audit, datasets, models, pipelines
-
 from tests.contract.gateway import Control
 from tests.contract.test_records import dataset_version
 from tests.contract.world import UPLOADS, load_function, moto_world

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from modelmill.aws import objects
 from modelmill.aws.records import datasets, models, pipelines
-
 from tests.contract.gateway import Control
 from tests.contract.test_records import dataset_version
 from tests.contract.world import UPLOADS, event, load_function, moto_world

@@ -6,11 +6,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 from modelmill.aws import objects
 from modelmill.aws.records import models, pipelines
 from modelmill.core.errors import Conflict, NotFound
 from modelmill.core.serve.route import Route
-
 from tests.contract.world import MODELS, event, load_function, moto_world
 
 RUN = event("serve/deploy")["run_id"]

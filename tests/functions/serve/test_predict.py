@@ -6,13 +6,13 @@ import math
 from typing import Any
 
 import pytest
+
 from modelmill.aws import objects
 from modelmill.aws.clients import client
 from modelmill.aws.records import models
 from modelmill.core.limits import INSTANCES_PER_REQUEST, LAMBDA_PAYLOAD_BYTES, TEXT_CHARACTERS
 from modelmill.core.names import package_prefix
 from modelmill.core.serve.route import Route
-
 from tests.functions.serve.predicting import Predict
 from tests.unit.serve.kit import BUCKET, TABLE, TENANT, event, publish, text_package
 

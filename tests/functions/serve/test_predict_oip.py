@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from modelmill.core.version import VERSION
 
+from modelmill.core.version import VERSION
 from tests.functions.serve.predicting import Predict
 
 REVIEWS = "/v2/models/reviews/infer"

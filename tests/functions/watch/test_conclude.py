@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
+
 from modelmill.aws import objects
 from modelmill.aws.records import pipelines
-
 from tests.contract.world import DATA, MODELS, UPLOADS, event, load_function
 
 ENDED = event("watch/conclude")

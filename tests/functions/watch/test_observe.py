@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
+
 from modelmill.aws.records import models
 from modelmill.core.serve.route import Route
-
 from tests.contract.world import event, load_function
 
 

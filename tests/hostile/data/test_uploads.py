@@ -14,11 +14,11 @@ import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import COLUMNS, RECIPE_BYTES
 from modelmill.frames import parquet, source
 from modelmill.frames.recipe_file import read_recipe
-
 from tests.unit.data.files import prepared, reviews_csv, zipped
 
 
@@ -55,7 +55,7 @@ FILES: dict[str, tuple[str, Callable[[], str | bytes]]] = {
     "zip": ("not_a_data_file", lambda: b"PK\x03\x04\x14\x00" + b"data.csv" * 9),
     "pickle": ("not_a_data_file", lambda: b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00cos\nsystem\n"),
     "web page": ("not_a_data_file", lambda: "\n<!DOCTYPE html><html><body>a,b\n1,2</body></html>"),
-    "noise": ("not_a_data_file", lambda: random.Random(1).randbytes(5_000)),  # noqa: S311
+    "noise": ("not_a_data_file", lambda: random.Random(1).randbytes(5_000)),
     "gzip in gzip": ("not_a_data_file", lambda: gzip.compress(zipped(reviews_csv()))),
     "json string lines": ("not_a_data_file", lambda: '{"a": 1\n{"a": 2\n'),
     "prose": ("not_a_data_file", lambda: lines("one, two", *("word, " * n + "end" for n in range(3, 40)))),

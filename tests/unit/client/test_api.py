@@ -5,8 +5,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from modelmill.client import Modelmill, ModelmillError, Run
 
+from modelmill.client import Modelmill, ModelmillError, Run
 from tests.unit.client.fake_api import TOKEN, FakeApi
 
 

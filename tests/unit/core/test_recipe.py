@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from modelmill.core.errors import Rejected
 from modelmill.core.model.candidates import DEFAULTS, candidates_for
 from modelmill.core.model.recipe import Recipe, parse_recipe

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from modelmill.core.errors import Rejected
 from modelmill.core.model.select import CandidateResult, leaderboard, select
 

@@ -34,7 +34,7 @@ _FILLER = [
 
 def reviews(rows: int = 60, seed: int = 1) -> list[tuple[str, str]]:
     """(review, label) pairs, all different, both labels equally often."""
-    dice = random.Random(seed)  # noqa: S311 - no secret depends on it
+    dice = random.Random(seed)
     made = []
     for number in range(rows):
         words = dice.choices(_FILLER, k=8) + dice.choices(_GOOD if number % 2 else _BAD, k=3)
@@ -49,7 +49,7 @@ def reviews_csv(rows: int = 60, header: str = "review,recommended") -> str:
 
 def flowers_csv(rows: int = 60) -> str:
     """Two numbers, a colour and a species that depends on them."""
-    dice = random.Random(2)  # noqa: S311 - no secret depends on it
+    dice = random.Random(2)
     lines = ["length,width,colour,species"]
     for number in range(rows):
         kind = number % 3

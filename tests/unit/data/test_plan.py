@@ -4,12 +4,12 @@ import random
 from pathlib import Path
 
 import pytest
+
 from modelmill.core.data.columns import ColumnSummary
 from modelmill.core.data.plan import make_plan
 from modelmill.core.data.target import guess_target
 from modelmill.core.errors import Rejected
 from modelmill.core.model.recipe import Recipe
-
 from tests.unit.data.files import flowers_csv, prepared, reviews, reviews_csv
 
 ROWS = 1_000
@@ -142,7 +142,7 @@ def test_a_planted_leak_is_suspected(tmp_path: Path) -> None:
 
 
 def test_numbers_with_few_other_values_stay_numbers(tmp_path: Path) -> None:
-    dice = random.Random(3)  # noqa: S311
+    dice = random.Random(3)
     rows = [f"{dice.random():.4f},{number % 2}" for number in range(200)]
     result = prepared(tmp_path, "\n".join(["width,label", "unknown,0", *rows]))
     assert [(c.name, c.kind) for c in result.plan.inputs] == [("width", "number")]

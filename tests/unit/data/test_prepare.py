@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from modelmill.core.data.accounts import REASONS, UnusableData
 from modelmill.core.data.split import split_sizes
 from modelmill.core.data.version import Rows
@@ -17,7 +18,6 @@ from modelmill.core.limits import MIN_ROWS, MIN_ROWS_PER_CLASS
 from modelmill.core.model.recipe import Recipe, Split
 from modelmill.frames.describe import Run, describe, reply
 from modelmill.frames.prepare import Prepared, write
-
 from tests.unit.data.files import flowers_csv, prepared, reviews, reviews_csv
 
 RUN = Run("20261124T101530-f00dfeed00", "default", "reviews", {"bucket": "b", "key": "default/reviews/a/f", "size": 1})
@@ -101,7 +101,7 @@ def test_a_text_twice_is_a_copy_whatever_its_key(tmp_path: Path) -> None:
 
 
 def test_two_rows_of_a_table_are_copies_only_if_every_column_agrees(tmp_path: Path) -> None:
-    dice = random.Random(4)  # noqa: S311
+    dice = random.Random(4)
     rows = [f"k{number},{dice.random():.3f},{'pq'[number % 2]}" for number in range(60)]
     twins = ["k99" + rows[3].removeprefix("k3"), rows[7]]
     result = prepared(tmp_path, "\n".join(["key,size,label", *rows, *twins]))
@@ -109,7 +109,7 @@ def test_two_rows_of_a_table_are_copies_only_if_every_column_agrees(tmp_path: Pa
 
 
 def test_a_table_where_most_rows_repeat_keeps_them(tmp_path: Path) -> None:
-    dice = random.Random(4)  # noqa: S311
+    dice = random.Random(4)
     rows = [f"{dice.choice('ab')},{dice.choice('cd')},{dice.choice('ef')}" for _ in range(200)]
     result = prepared(tmp_path, "\n".join(["one,two,label", *rows]))
     assert result.rows.used == 200
@@ -119,7 +119,7 @@ def test_a_table_where_most_rows_repeat_keeps_them(tmp_path: Path) -> None:
 def test_the_split_depends_on_content_alone(tmp_path: Path) -> None:
     head, *body = flowers_csv(90).splitlines()
     first = prepared(tmp_path, "\n".join([head, *body]))
-    random.Random(1).shuffle(body)  # noqa: S311
+    random.Random(1).shuffle(body)
     second = prepared(tmp_path, "\n".join([head, *body]).replace("\n", "\r\n").encode("utf-16"))
     one, two = stored(first), stored(second)
     for name in ("train.parquet", "validation.parquet", "test.parquet", "profile.bin"):

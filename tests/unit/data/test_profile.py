@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from modelmill.frames.clean import clean, parse_numbers
 from modelmill.frames.profile import Profile
 

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from modelmill.frames.prepare import Loaded, load
 
+from modelmill.frames.prepare import Loaded, load
 from tests.unit.data.files import zipped
 
 ROWS: list[dict[str, Any]] = [

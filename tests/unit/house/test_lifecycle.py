@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from modelmill.core.lifecycle import PIPELINE_STAGES, STAGES, position
 
 ROOT = Path(__file__).parents[3]

@@ -7,10 +7,10 @@ from typing import Any
 
 import jsonata  # type: ignore[import-untyped]
 import pytest
-from modelmill.core.lifecycle import STAGES
-from modelmill.core.model.recipe import Compute
 
 from infra_cdk import workflow
+from modelmill.core.lifecycle import STAGES
+from modelmill.core.model.recipe import Compute
 
 MACHINE = workflow.definition(concurrency=4)
 TOP: dict[str, Any] = MACHINE["States"]

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from modelmill.local import cloud
 from modelmill.local.connect import connected
-
 from tests.unit.local.toy import write_assembly
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
+
 from modelmill.aws import objects
 from modelmill.aws.metrics import Query, statistics
 from modelmill.aws.records import keys, pipelines, table
 from modelmill.local import cloud, process
 from modelmill.local.connect import connected
-
 from tests.unit.local.conftest import Toy
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import boto3
 import pytest
 import torch
-from modelmill.aws import clients
 from moto import mock_aws
 
+from modelmill.aws import clients
 from tests.unit.model.world import Cloud
 
 

@@ -11,7 +11,7 @@ _OTHER = ("the", "dress", "shirt", "colour", "size", "it", "was", "and", "ordere
 
 def reviews(rows: int, seed: int, noise: float = 0.1) -> Cells:
     """Columns `text` and `label` (yes/no); a share `noise` of the labels is wrong."""
-    chance = random.Random(seed)  # noqa: S311 - test data
+    chance = random.Random(seed)
     cells: Cells = {"text": [], "label": []}
     for _ in range(rows):
         good = chance.random() < 0.6
@@ -24,7 +24,7 @@ def reviews(rows: int, seed: int, noise: float = 0.1) -> Cells:
 
 def measurements(rows: int, seed: int) -> Cells:
     """Numbers `width` (some missing) and `weight` (heavy tail), category `colour`, three labels."""
-    chance = random.Random(seed)  # noqa: S311 - test data
+    chance = random.Random(seed)
     cells: Cells = {"width": [], "weight": [], "colour": [], "label": []}
     for _ in range(rows):
         width, colour = chance.gauss(0, 1), chance.choice(["red", "green", "blue", "black"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from modelmill.core.errors import ModelmillError
 from modelmill.core.model.tokens import ngrams, tokens
 from modelmill.serving.features import Features, TextFeatures, number_of

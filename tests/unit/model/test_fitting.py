@@ -7,6 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
+
 from modelmill.core.errors import Rejected
 from modelmill.core.model.tokens import ngrams, tokens
 from modelmill.training.evaluate import metrics
@@ -14,7 +16,6 @@ from modelmill.training.lbfgs import minimise
 from modelmill.training.logistic import SparseRows, fit, predict
 from modelmill.training.scores import best_scale, log_loss
 from modelmill.training.vocabulary import build_vocabulary, longest_ngram
-from torch.nn import functional
 
 _SENTENCE = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=8).map(" ".join)
 

@@ -8,6 +8,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
+from safetensors.torch import load
+
 from modelmill.aws import objects
 from modelmill.core.errors import Rejected
 from modelmill.core.model.recipe import Optimise
@@ -17,9 +20,6 @@ from modelmill.training.graph import onnx_model
 from modelmill.training.nets import Net, TextNet, net_of
 from modelmill.training.optimise import optimise
 from modelmill.training.rows import Rows
-from onnx import numpy_helper
-from safetensors.torch import load
-
 from tests.unit.model.samples import MEASURED_INPUTS, MEASURED_SPLITS, REVIEW_INPUTS, REVIEW_SPLITS, Cells
 from tests.unit.model.world import Cloud
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from modelmill.core.model.recipe import Task
 
+from modelmill.core.model.recipe import Task
 from tests.unit.model.samples import Cells
 from tests.unit.model.world import Cloud
 

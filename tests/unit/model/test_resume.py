@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from modelmill.aws import objects
 from modelmill.training.checkpoints import COPY_SECONDS, Checkpoints
-
 from tests.unit.model.samples import MEASURED_INPUTS, MEASURED_SPLITS
 from tests.unit.model.world import Cloud
 

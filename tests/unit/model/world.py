@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from modelmill.aws import objects
 from modelmill.aws.records import pipelines
 from modelmill.core.model.candidates import candidates_for

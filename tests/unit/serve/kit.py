@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from moto import mock_aws
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
 from modelmill.aws import objects
 from modelmill.aws.clients import client
 from modelmill.aws.records import models
@@ -14,9 +18,6 @@ from modelmill.core.digest import canonical_json, sha256
 from modelmill.core.model.package import MANIFEST, Manifest
 from modelmill.core.names import package_prefix
 from modelmill.core.serve.route import Route
-from moto import mock_aws
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 BUCKET = "models"
 TABLE = "registry"

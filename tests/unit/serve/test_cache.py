@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 import pytest
+
 from modelmill.core.errors import Unavailable
 from modelmill.serving.cache import Fresh, Loaded
 

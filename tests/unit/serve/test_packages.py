@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from modelmill.aws import objects
 from modelmill.aws.clients import client
 from modelmill.core.digest import canonical_json, digest_of
@@ -14,7 +15,6 @@ from modelmill.core.model.integrity import FILES, MANIFEST, TamperedPackage, rea
 from modelmill.core.names import package_prefix
 from modelmill.serving import packages
 from modelmill.serving.model import Model, UnusableModel
-
 from tests.unit.serve.kit import BUCKET, TENANT, model_with_external_data, store, text_package
 
 pytestmark = pytest.mark.usefixtures("cloud")

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from modelmill.core.errors import ModelmillError
 from modelmill.core.serve.route import Route
 

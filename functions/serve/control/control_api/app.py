@@ -1,10 +1,10 @@
 """The application: routers in, one ASGI app out. It describes itself at `/v1/openapi.json`."""
 
 from fastapi import FastAPI
-from modelmill.core.version import VERSION
 
 from control_api import datasets, models, pipelines
 from control_api.errors import RESPONSES, add_handlers
+from modelmill.core.version import VERSION
 
 TAGS = [
     {"name": "datasets", "description": "Uploads and the immutable versions that they became."},

@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from modelmill.aws import objects, removal
-from modelmill.aws.records import datasets, idempotency, pipelines
-from modelmill.aws.settings import settings
-from modelmill.core.errors import Conflict, ModelmillError, NotFound
-from modelmill.core.limits import MIB, PRESIGNED_SECONDS, UPLOAD_BYTES
-from modelmill.core.names import RECIPE_FILE, UploadKey, check_name, dataset_prefix
 from pydantic import Field
 
 from control_api import recipes
 from control_api.body import Body
 from control_api.caller import CallerDep, IdempotencyKey
 from control_api.recipes import RecipeField
+from modelmill.aws import objects, removal
+from modelmill.aws.records import datasets, idempotency, pipelines
+from modelmill.aws.settings import settings
+from modelmill.core.errors import Conflict, ModelmillError, NotFound
+from modelmill.core.limits import MIB, PRESIGNED_SECONDS, UPLOAD_BYTES
+from modelmill.core.names import RECIPE_FILE, UploadKey, check_name, dataset_prefix
 
 router = APIRouter(tags=["datasets"])
 FILE_CHARACTERS = 128

@@ -6,11 +6,11 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from modelmill.core.errors import ModelmillError, Unavailable
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from control_api.caller import request_id
+from modelmill.core.errors import ModelmillError, Unavailable
 
 logger = Logger(service="control")
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}

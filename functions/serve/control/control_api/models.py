@@ -3,16 +3,16 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
+from pydantic import Field
+
+from control_api.body import Body
+from control_api.caller import CallerDep
 from modelmill.aws import removal
 from modelmill.aws.records import models
 from modelmill.core.errors import Conflict, ModelmillError, NotFound
 from modelmill.core.model.registration import READY
 from modelmill.core.names import check_name
 from modelmill.core.serve.route import Route
-from pydantic import Field
-
-from control_api.body import Body
-from control_api.caller import CallerDep
 
 router = APIRouter(tags=["models"])
 

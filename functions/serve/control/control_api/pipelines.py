@@ -5,18 +5,18 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from modelmill.aws import objects, workflow
-from modelmill.aws.records import datasets, idempotency, pipelines
-from modelmill.aws.settings import settings
-from modelmill.core.errors import Conflict, ModelmillError, NotFound
-from modelmill.core.limits import OBJECT_KEY_BYTES
-from modelmill.core.names import UploadKey, check_name
 from pydantic import model_validator
 
 from control_api import recipes
 from control_api.body import Body
 from control_api.caller import Caller, CallerDep, IdempotencyKey
 from control_api.recipes import RecipeField
+from modelmill.aws import objects, workflow
+from modelmill.aws.records import datasets, idempotency, pipelines
+from modelmill.aws.settings import settings
+from modelmill.core.errors import Conflict, ModelmillError, NotFound
+from modelmill.core.limits import OBJECT_KEY_BYTES
+from modelmill.core.names import UploadKey, check_name
 
 router = APIRouter(tags=["pipelines"])
 RunId = Annotated[str, Path(max_length=80)]

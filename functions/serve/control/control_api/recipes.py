@@ -3,10 +3,11 @@
 from typing import Annotated, Any
 
 import yaml
+from pydantic import Field
+
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import RECIPE_BYTES
 from modelmill.core.model.recipe import parse_recipe
-from pydantic import Field
 
 RecipeField = Annotated[
     dict[str, Any] | str | None, Field(description="A recipe: an object, or the text of a recipe.yaml.")

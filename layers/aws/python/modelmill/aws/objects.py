@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from botocore.exceptions import ClientError
+
 from modelmill.aws.clients import client
 from modelmill.core.limits import MIB, PRESIGNED_SECONDS
 

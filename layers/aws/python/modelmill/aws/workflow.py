@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from botocore.exceptions import ClientError
+
 from modelmill.aws.clients import client
 from modelmill.aws.settings import settings
 

@@ -10,6 +10,7 @@ from typing import Self
 from urllib.parse import quote
 
 import httpx
+
 from modelmill.client.home import read_cloud
 from modelmill.client.transport import TIMEOUT, Transport, error_of, is_loopback
 from modelmill.client.types import Document, Run, Upload

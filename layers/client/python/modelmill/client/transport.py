@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import httpx
+
 from modelmill.core.errors import ModelmillError
 
 _RETRIED_STATUS = frozenset({429, 502, 503})

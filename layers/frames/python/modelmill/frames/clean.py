@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from modelmill.core.model.spec import Column
 
 _MISSING = pa.array(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
+
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import CELL_CHARACTERS, MIB
 from modelmill.frames.dialect import SAMPLE_BYTES, Dialect, sniff_dialect

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import COLUMNS, MIB
 from modelmill.frames.dialect import unique_names

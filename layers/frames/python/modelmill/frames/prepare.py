@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
+
 from modelmill.core.data.accounts import UnusableData, accounts
 from modelmill.core.data.plan import Plan, make_plan
 from modelmill.core.data.version import DatasetVersion, DataWarning, Rows

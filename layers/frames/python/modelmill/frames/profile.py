@@ -14,6 +14,7 @@ import datasketches as ds
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from modelmill.core.data.columns import ColumnSummary
 from modelmill.core.digest import canonical_json
 from modelmill.frames.clean import parse_numbers

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from modelmill.core.data.accounts import REASONS, Reason
 from modelmill.core.data.version import DataWarning
 from modelmill.core.limits import CELL_CHARACTERS, MIN_ROWS_PER_CLASS

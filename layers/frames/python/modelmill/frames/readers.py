@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 import pyarrow as pa
+
 from modelmill.core.data.accounts import Reason
 from modelmill.core.data.version import DataWarning
 from modelmill.frames.encoding import detect, open_utf8

@@ -1,6 +1,7 @@
 """The recipe file: the bytes of recipe.yaml in, a validated recipe out."""
 
 import yaml
+
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import RECIPE_BYTES
 from modelmill.core.model.recipe import Recipe, parse_recipe

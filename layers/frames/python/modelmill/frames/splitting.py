@@ -6,6 +6,7 @@ Which split a row falls into, and its place there, follow from its content and t
 from collections.abc import Sequence
 
 import numpy as np
+
 from modelmill.core.data.split import SPLITS, split_sizes
 from modelmill.core.model.recipe import Split
 from modelmill.frames.quarantine import Integers

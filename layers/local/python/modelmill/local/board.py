@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from modelmill.client.types import Run, Stage
-from modelmill.core.lifecycle import PIPELINE_STAGES
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
+
+from modelmill.client.types import Run, Stage
+from modelmill.core.lifecycle import PIPELINE_STAGES
 
 _MARK = {
     "SUCCEEDED": ("✓", "green"),

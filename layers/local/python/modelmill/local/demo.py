@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from modelmill.aws.clients import client
 from modelmill.client.api import Modelmill
 from modelmill.client.home import home, repository
@@ -19,7 +21,6 @@ from modelmill.local import cloud as local_cloud
 from modelmill.local.board import Board
 from modelmill.local.connect import connected
 from modelmill.local.problems import LocalProblem
-from rich.console import Console
 
 Document = dict[str, Any]
 SAMPLES = ("reviews", "adult")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
+
 from modelmill.aws.clients import client
 from modelmill.local.connect import ACCOUNT, REGION
 from modelmill.local.problems import LocalProblem

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
+
 from modelmill.aws import objects
 from modelmill.aws.clients import client
 from modelmill.aws.records import datasets, models, pipelines

@@ -12,9 +12,10 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
 from modelmill.core.errors import ModelmillError
 from modelmill.core.model.tokens import MAX_TOKENS, ngrams, tokens
-from numpy.typing import NDArray
 
 Columns = Mapping[str, Sequence[object]]
 Arrays = dict[str, NDArray[Any]]

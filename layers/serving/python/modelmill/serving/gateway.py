@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import orjson
+
 from modelmill.core.errors import ModelmillError, Unavailable
 from modelmill.core.limits import LAMBDA_PAYLOAD_BYTES
 from modelmill.core.version import VERSION

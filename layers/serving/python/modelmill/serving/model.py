@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
+
 from modelmill.core.errors import ModelmillError
 from modelmill.serving.features import Features
 from modelmill.serving.instances import Columns, Field
-from numpy.typing import NDArray
 
 _BLOCK_ROWS = 64
 _OUTPUT = "probabilities"

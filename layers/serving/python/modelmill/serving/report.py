@@ -6,6 +6,7 @@ import traceback
 from typing import Any
 
 import orjson
+
 from modelmill.core.errors import ModelmillError
 from modelmill.core.watch.emf import emf_line
 from modelmill.serving.plane import Call

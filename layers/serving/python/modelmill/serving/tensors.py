@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from modelmill.core.errors import ModelmillError
 from modelmill.serving.instances import Columns, Field, check_rows, json_name, nothing_known
-from numpy.typing import NDArray
 
 _INTEGERS = frozenset(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
 _NUMBERS = _INTEGERS | {"FP16", "FP32", "FP64"}

@@ -38,6 +38,7 @@ def _run(job: Job) -> None:
     """Import torch only now: a wrong parameter is told at once, and SIGTERM is handled from the start."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what CUDA needs to be deterministic
     import torch
+
     from modelmill.training import stages
 
     # Sums depend on the number of threads; one is also right where candidates share few cores.

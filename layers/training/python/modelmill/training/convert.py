@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+
 from modelmill.core.errors import Rejected
 from modelmill.core.model.spec import RunSpec
 from modelmill.serving.features import Arrays, Columns, Features

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+
 from modelmill.serving.features import Arrays, Features
 from modelmill.training.nets import Net
 from modelmill.training.rows import Rows
-from numpy.typing import NDArray
 
 RESAMPLES = 1_000
 BATCH = 32

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-from modelmill.training.nets import LIMIT, Block, Net, Numbers, TabularNet, TextNet
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
+
+from modelmill.training.nets import LIMIT, Block, Net, Numbers, TabularNet, TextNet
 
 OPSET = 18
 IR_VERSION = 10

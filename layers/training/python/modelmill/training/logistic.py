@@ -7,9 +7,10 @@ import warnings
 from dataclasses import dataclass
 
 import torch
-from modelmill.training.lbfgs import minimise
 from torch import Tensor
 from torch.nn import functional
+
+from modelmill.training.lbfgs import minimise
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from modelmill.training.checkpoints import Checkpoints
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
+
+from modelmill.training.checkpoints import Checkpoints
 
 Progress = Callable[[float, str], None]
 _WARM_UP = 0.1

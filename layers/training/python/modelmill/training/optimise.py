@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from modelmill.core.model.recipe import Optimise
 from modelmill.serving.features import Features
 from modelmill.training.convert import TOLERANCE, run, run_all, session_of

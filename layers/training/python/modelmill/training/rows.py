@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
 from modelmill.aws import objects
 from modelmill.core.errors import Rejected
 from modelmill.core.model.spec import RunSpec
-from numpy.typing import NDArray
 
 PROFILE = "profile.bin"
 

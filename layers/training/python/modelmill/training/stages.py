@@ -4,6 +4,8 @@ import json
 import time
 
 import torch
+from safetensors.torch import load, save
+
 from modelmill.aws import objects
 from modelmill.aws.settings import settings
 from modelmill.core.digest import canonical_json, digest_of
@@ -19,7 +21,6 @@ from modelmill.training.nets import net_of, parameters
 from modelmill.training.progress import Stage
 from modelmill.training.rows import PROFILE, fetch, read
 from modelmill.training.scores import accuracy, log_loss
-from safetensors.torch import load, save
 
 WEIGHTS, PREPROCESS, RESULT = "weights.safetensors", "preprocess.json", "result.json"
 

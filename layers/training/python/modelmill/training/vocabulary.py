@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
+
 from modelmill.core.errors import Rejected
 from modelmill.core.model.tokens import is_unspaced, tokens
-from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 _END = -1

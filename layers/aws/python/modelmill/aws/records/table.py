@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
+
 from modelmill.aws.clients import client
 from modelmill.aws.settings import settings
 

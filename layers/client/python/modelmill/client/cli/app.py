@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import cast
 
 import typer
+
 from modelmill.client.cli import data, local, models
 
 app = typer.Typer(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
 from modelmill.client.cli.output import Json, console, emit, errors, note, table
 from modelmill.client.types import Run
 from modelmill.core.errors import ModelmillError

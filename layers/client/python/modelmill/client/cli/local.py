@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
 from modelmill.client.cli.output import Json, console, emit, errors, note
 from modelmill.client.home import home
 from modelmill.core.errors import ModelmillError

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+
 from modelmill.client.cli.output import Json, console, emit, errors, table
 from modelmill.core.errors import ModelmillError
 

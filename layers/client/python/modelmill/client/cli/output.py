@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
 from modelmill.core.errors import ModelmillError
 
 if TYPE_CHECKING:

@@ -1,9 +1,10 @@
 """A dataset version: immutable, content-addressed rows that were read, cleaned and split, with their accounts."""
 
+from pydantic import BaseModel, ConfigDict
+
 from modelmill.core.digest import digest_of
 from modelmill.core.model.recipe import Recipe, Task
 from modelmill.core.model.spec import Column
-from pydantic import BaseModel, ConfigDict
 
 
 class Rows(BaseModel):

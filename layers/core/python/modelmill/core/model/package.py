@@ -5,9 +5,10 @@ digest and its name. Nothing in a package depends on the clock, so equal inputs 
 The checks themselves are in `integrity`, which needs no pydantic.
 """
 
+from pydantic import BaseModel, ConfigDict
+
 from modelmill.core.digest import digest_of
 from modelmill.core.model.integrity import FILES, MANIFEST, TamperedPackage, check_file, check_manifest
-from pydantic import BaseModel, ConfigDict
 
 __all__ = ["FILES", "MANIFEST", "Manifest", "TamperedPackage", "verify"]
 

@@ -5,8 +5,9 @@ Every field has a default, so that no recipe at all is a recipe: what is None is
 
 from typing import Annotated, Any, Literal
 
-from modelmill.core.errors import Rejected
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from modelmill.core.errors import Rejected
 
 Task = Literal["text-classification", "tabular-classification"]
 Engine = Literal["sagemaker", "batch"]

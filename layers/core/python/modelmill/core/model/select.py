@@ -2,8 +2,9 @@
 
 import math
 
-from modelmill.core.errors import Rejected
 from pydantic import BaseModel, ConfigDict, field_validator
+
+from modelmill.core.errors import Rejected
 
 
 class CandidateResult(BaseModel):

@@ -5,8 +5,9 @@ It lies at `{run_prefix}/spec.json` because a SageMaker hyper-parameter holds at
 
 from typing import Literal
 
-from modelmill.core.model.recipe import Recipe, Task
 from pydantic import BaseModel, ConfigDict
+
+from modelmill.core.model.recipe import Recipe, Task
 
 ColumnKind = Literal["number", "category", "text", "identifier", "constant"]
 

@@ -6,12 +6,13 @@ fitted on test rows.
 
 from typing import Any, NamedTuple, Protocol
 
+from torch import Tensor
+
 from modelmill.core.errors import Rejected
 from modelmill.core.model.spec import Candidate, RunSpec
 from modelmill.training.loop import Run
 from modelmill.training.nets import Net
 from modelmill.training.rows import Rows
-from torch import Tensor
 
 
 class Fitted(NamedTuple):

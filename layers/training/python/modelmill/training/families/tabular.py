@@ -8,6 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
 from modelmill.core.model.spec import RunSpec
 from modelmill.serving.features import TabularFeatures, category_of
 from modelmill.training.families import Fitted
@@ -16,9 +20,6 @@ from modelmill.training.loop import Loop, Run
 from modelmill.training.nets import TabularNet
 from modelmill.training.rows import Rows
 from modelmill.training.scores import best_scale, log_loss
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 _PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
 _BINS = 16

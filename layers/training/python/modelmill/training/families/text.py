@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
+
 from modelmill.core.model.spec import RunSpec
 from modelmill.core.model.tokens import MAX_TOKENS
 from modelmill.serving.features import Sparse, TextFeatures, text_of
@@ -17,8 +20,6 @@ from modelmill.training.nets import TextNet
 from modelmill.training.rows import Rows
 from modelmill.training.scores import best_scale, log_loss
 from modelmill.training.vocabulary import build_vocabulary, longest_ngram
-from torch import Tensor
-from torch.nn import functional
 
 _PENALTIES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
 """Strength of the L2 penalty, strongest first: each fit starts from the one before."""
