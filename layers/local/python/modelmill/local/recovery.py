@@ -33,7 +33,11 @@ def prepare(home: Path) -> list[str]:
     torn = [file.name for file in files if not _readable(file)]
     if torn:
         aside = set_aside(home, torn)
-        said.append(f"torn state files ({', '.join(torn)}) were moved to {aside}; what they held is deployed again")
+        said.append(
+            f"torn state files ({', '.join(torn)}) were moved to {aside}; what they described is deployed again"
+        )
+        if "dynamodb.json" in torn:
+            said.append("the records of runs, routes and other keys are lost; data sets and models come back from S3")
     return said
 
 
@@ -164,7 +168,9 @@ def _restore_models(cloud: Mapping[str, Any]) -> list[str]:
 def _register_again(spec: dict[str, Any]) -> str:
     """Run the workflow's own last stages once more: they read everything else from S3."""
     state = {key: spec[key] for key in ("run_id", "tenant", "dataset")}
-    state["preprocess"] = {"model": spec["model"], "candidates": [one["name"] for one in spec["candidates"]]}
+    candidates = [one["name"] for one in spec["candidates"]]
+    state["preprocess"] = {"model": spec["model"], "candidates": candidates}
+    state["train"] = [{"candidate": name} for name in candidates]
     functions = [one["FunctionName"] for one in client("lambda").list_functions()["Functions"]]
     for stage in ("select", "register", "deploy"):
         name = next(name for name in functions if stage in name.lower())
