@@ -20,8 +20,8 @@ def tables() -> Iterator[str]:
         yield head("command", "s", "goal s")
         try:
             yield row("`modelmill up`: started and deployed, empty state", _seconds(["up"], env), 25)
-            yield row("`modelmill demo`, first run", _seconds(["demo"], env), 120)
-            yield row("`modelmill demo`, second run", _seconds(["demo"], env), 45)
+            yield row("`modelmill demo`, first run, the cloud is up already", _seconds(["demo"], env), 120)
+            yield row("`modelmill demo`, second run, the same", _seconds(["demo"], env), 45)
             yield row("`modelmill down`, then `up` with kept state", _restart(env), "")
         finally:
             _seconds(["down"], env)
