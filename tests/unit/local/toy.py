@@ -12,9 +12,9 @@ def handler(event, context):
         "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [{
             "Namespace": "modelmill", "Dimensions": [["tenant"]],
             "Metrics": [{"Name": "Predictions", "Unit": "Count"}]}]},
-        "tenant": event["tenant"], "Predictions": event["count"],
+        "tenant": event["tenant"], "Predictions": event.get("count", 0),
     }))
-    return event
+    return {"version": "7", "given": sorted(event)}
 """
 
 JOB = """
@@ -159,19 +159,22 @@ def _serve() -> dict[str, Any]:
         }
         for name, state in states().items()
     }
-    function = {
-        "Type": "AWS::Lambda::Function",
-        "Properties": {
-            "FunctionName": "toy-function",
-            "Runtime": "python3.13",
-            "Handler": "handler.handler",
-            "Role": arn,
-            "Code": {"S3Bucket": "toy-assets-000000000000-us-east-1", "S3Key": "code.zip"},
-        },
+    functions = {
+        f"Function{name.title()}": {
+            "Type": "AWS::Lambda::Function",
+            "Properties": {
+                "FunctionName": f"toy-{name}",
+                "Runtime": "python3.13",
+                "Handler": "handler.handler",
+                "Role": arn,
+                "Code": {"S3Bucket": "toy-assets-000000000000-us-east-1", "S3Key": "code.zip"},
+            },
+        }
+        for name in ("function", "select", "register", "deploy")
     }
     api = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "toy"}}
     return {
-        "Resources": {"Role": role, "Function": function, "Api": api, **machines},
+        "Resources": {"Role": role, **functions, "Api": api, **machines},
         "Outputs": {"ApiId": {"Value": {"Ref": "Api"}}, "StateMachineArn": {"Value": {"Ref": "MachineRead"}}},
     }
 

@@ -106,8 +106,9 @@ def _deploy(stack: Stack, present: dict[str, Any] | None, say: Say) -> dict[str,
         else:
             client("cloudformation").create_stack(**arguments)
     except ClientError as error:
-        if "No updates are to be performed" not in str(error):
-            raise LocalProblem("deploy_failed", f"{stack.name}: {error.response['Error']['Message']}") from error
+        if present and "No updates are to be performed" in str(error):
+            return present
+        raise LocalProblem("deploy_failed", f"{stack.name}: {error.response['Error']['Message']}") from error
     described = _settled(stack.name)
     if described is None or described["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         raise LocalProblem("deploy_failed", f"{stack.name} could not be deployed:\n{_failures(stack.name)}")
