@@ -59,6 +59,9 @@ synth: install  ## The CloudFormation templates for AWS, into cdk.out/
 	$(BIN)/python infra_cdk/bundling.py --target aws
 	$(BIN)/python infra_cdk/app.py
 
+sam: layers  ## Every function and the API in containers (needs Docker and the sam command)
+	$(BIN)/python -m tests.sam
+
 lock: install  ## Renew every lock file from pyproject.toml and the layers' requirements.in
 	infra_cdk/lock.sh
 

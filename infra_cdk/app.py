@@ -38,6 +38,9 @@ from infra_cdk.stacks.model import ModelStack  # noqa: E402
 from infra_cdk.stacks.serve import ServeStack  # noqa: E402
 from infra_cdk.stacks.watch import WatchStack  # noqa: E402
 
+_LINT = {"cfn-lint": {"config": {"ignore_checks": ["W3005"]}}}
+"""For `cfn-lint` and `sam validate --lint`: CDK names a function's role in DependsOn although GetAtt implies it."""
+
 
 def make_app(context: dict[str, Any], output: Path | None = None, bundles: Bundles | None = None) -> cdk.App:
     """The app with its stacks. `bundles`: zips made elsewhere; None: build what is missing for the target.
@@ -60,6 +63,9 @@ def make_app(context: dict[str, Any], output: Path | None = None, bundles: Bundl
         deploy=serve.deploy,
         conclude=watch.conclude,
     )
+    for stack in app.node.children:
+        if isinstance(stack, cdk.Stack):
+            stack.template_options.metadata = _LINT
     return app
 
 
