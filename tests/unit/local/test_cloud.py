@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import stat
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 from modelmill.aws import objects
+from modelmill.aws.clients import client
 from modelmill.aws.metrics import Query, statistics
 from modelmill.aws.records import keys, pipelines, table
 from modelmill.local import cloud, process
@@ -158,3 +160,21 @@ def test_a_foreign_program_on_the_port_moves_it_to_the_next(toy: Toy, tmp_path: 
         assert other.up()["port"] > toy.cloud["port"]
     finally:
         other.down()
+
+
+def test_what_was_deployed_moves_to_another_port_with_its_queues(toy: Toy, aws: Any) -> None:
+    url = aws("sqs").create_queue(QueueName="toy-queue")["QueueUrl"]
+    before = toy.cloud["port"]
+    assert str(before) in url
+    aws("sqs").send_message(QueueUrl=url, MessageBody="kept")
+    assert toy.down()
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", before))
+        taken.listen()
+        toy.up()
+    assert toy.cloud["port"] > before
+    assert toy.said[0].startswith(f"port {before} is taken by another program")
+    with connected(toy.cloud):
+        moved = client("sqs").get_queue_url(QueueName="toy-queue")["QueueUrl"]
+        assert client("sqs").receive_message(QueueUrl=moved)["Messages"][0]["Body"] == "kept"

@@ -56,8 +56,13 @@ def _start(say: Say, home: Path, port: int | None) -> int:
         (home / _CRASHED).touch()  # until everything is repaired
     for line in recovery.prepare(home):
         say(line)
+    free = process.free_port(port)
+    if port is not None and free != port:
+        say(f"port {port} is taken by another program: the local cloud moves to {free}")
+        recovery.move_port(home, port, free)
     say("starting the local cloud")
-    return process.start(home, port)
+    process.start(home, free)
+    return free
 
 
 def _assembly(home: Path, assembly: Path | None) -> Path:

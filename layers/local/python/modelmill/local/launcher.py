@@ -5,9 +5,11 @@ state in `--home`. `running` in that folder marks a process that has not ended c
 """
 
 import argparse
+import faulthandler
 import os
 import shutil
 import sys
+import traceback
 from pathlib import Path
 
 from modelmill.local import emulator, gateway, jobs, plugin
@@ -60,6 +62,7 @@ def _serve(home: Path) -> None:
         emulator.check()
     except emulator.ContractBroken as broken:
         sys.exit(str(broken))
+    faulthandler.enable()
     plugin.install(home)
     save = emulator.part("ministack.core.persistence", "save_state")
     snapshots = Snapshots(emulator.part("ministack.app", "_build_persistence_save_dict"), save)
@@ -73,6 +76,9 @@ def _serve(home: Path) -> None:
     try:
         emulator.part("ministack.app", "main")()  # saves all state when SIGTERM ends it
         marker.unlink(missing_ok=True)
+    except BaseException:
+        traceback.print_exc()  # the exit below would say nothing
+        raise
     finally:
         jobs.stop_all()
         sys.stdout.flush()

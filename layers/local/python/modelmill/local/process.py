@@ -35,9 +35,8 @@ def running(home: Path, port: int | None) -> int | None:
     return int(identity["pid"]) if identity.get("home") == str(home) else None
 
 
-def start(home: Path, wanted: int | None) -> int:
-    """Start the emulator and return its port: `wanted` or 4566 if free, else the next free one."""
-    port = _free_port(wanted or FIRST_PORT)
+def start(home: Path, port: int) -> None:
+    """Start the emulator and wait until it answers; raises LocalProblem with the end of its log."""
     log = home / "logs" / "emulator.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists():
@@ -56,7 +55,7 @@ def start(home: Path, wanted: int | None) -> int:
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end:
         if running(home, port):
-            return port
+            return
         if process.poll() is not None:
             tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
             raise LocalProblem("not_started", f"the emulator ended at once:\n{tail}", hint=f"its log: {log}")
@@ -107,7 +106,9 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _free_port(first: int) -> int:
+def free_port(wanted: int | None) -> int:
+    """`wanted` (else 4566) if it is free, else the next free one."""
+    first = wanted or FIRST_PORT
     for port in range(first, 65_535):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -51,6 +51,19 @@ def set_aside(home: Path, torn: list[str]) -> Path:
     return aside
 
 
+def move_port(home: Path, old: int, new: int) -> None:
+    """Rewrite the state for another port: the URLs of queues, by which they are stored, hold it."""
+    for file in (home / "state").glob("*.json"):
+        before = file.read_bytes()
+        after = before
+        for host in ("localhost", "127.0.0.1"):
+            after = after.replace(f"//{host}:{old}".encode(), f"//{host}:{new}".encode())
+        if after != before:
+            draft = file.with_suffix(".moved")
+            draft.write_bytes(after)
+            draft.replace(file)
+
+
 def _readable(file: Path) -> bool:
     try:
         json.loads(file.read_bytes())
