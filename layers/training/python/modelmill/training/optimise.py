@@ -21,6 +21,8 @@ from modelmill.training.evaluate import Probabilities
 from modelmill.training.rows import Rows
 
 _VARIANTS = {"int8": ["Gather", "MatMul"], "int8-tables": ["Gather"]}
+_WORTH = 0.9
+"""A quantised model must be at most this share of the original's size: for less, rounding is not worth having."""
 _ALONE = 64
 """Test rows that are also run one by one."""
 
@@ -48,8 +50,8 @@ def optimise(
 
 def _refusal(float32: dict[str, Any], int8: dict[str, Any], max_loss: float) -> str | None:
     loss = float32["accuracy"] - int8["accuracy"]
-    if int8["bytes"] >= float32["bytes"]:
-        return "not smaller"
+    if int8["bytes"] > _WORTH * float32["bytes"]:
+        return f"not smaller than {_WORTH:.0%} of float32"
     if int8["neighbours"] > TOLERANCE:
         return f"answers depend on the other rows of a request, by up to {int8['neighbours']:.1e}"
     return f"loses {loss:.4f} of accuracy, more than {max_loss:g}" if loss > max_loss else None
