@@ -40,9 +40,15 @@ def note(line: str) -> None:
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table for people; None is left empty."""
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    shown = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    # The first column is what people copy.
+    shown = Table(
+        *(Column(name, no_wrap=not place) for place, name in enumerate(columns)),
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
     for row in rows:
         shown.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
     console().print(shown)
