@@ -92,6 +92,7 @@ class Steps:
 
     def _event(self, run: dict[str, Any]) -> dict[str, Any]:
         upload = run["upload"]
+        etag = self.aws("s3").head_object(Bucket=upload["bucket"], Key=upload["key"])["ETag"].strip('"')
         return {
             "version": "0",
             "source": "aws.s3",
@@ -99,7 +100,7 @@ class Steps:
             "time": datetime.strptime(run["id"][:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC).isoformat(),
             "detail": {
                 "bucket": {"name": upload["bucket"]},
-                "object": {"key": upload["key"], "size": upload["size"], "version-id": upload["version_id"]},
+                "object": {"key": upload["key"], "size": upload["size"], "etag": etag},
             },
         }
 
