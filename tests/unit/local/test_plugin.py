@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmill.core.watch.emf import emf_line
+from modelmill.core.watch.emf import dimension_value, emf_line
 from modelmill.local import deploy, emulator
 from modelmill.local.connect import connected
 from modelmill.local.emf import Datum, metrics_in
@@ -45,10 +45,11 @@ def test_a_private_name_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32), st.text(max_size=20))
 def test_what_our_functions_write_is_read_back(value: float, tenant: str) -> None:
     line = emf_line(1_700_000_000_000, {"tenant": tenant}, {"Latency": (value, "Milliseconds"), "N": (1, "Count")})
+    dimensions = {"tenant": dimension_value(tenant)}
     for prefix in ("", "2026-11-24T00:00:00Z\t"):
         assert list(metrics_in(prefix + line)) == [
-            Datum("modelmill", "Latency", {"tenant": tenant}, 1_700_000_000.0, "Milliseconds", (value,)),
-            Datum("modelmill", "N", {"tenant": tenant}, 1_700_000_000.0, "Count", (1.0,)),
+            Datum("modelmill", "Latency", dimensions, 1_700_000_000.0, "Milliseconds", (value,)),
+            Datum("modelmill", "N", dimensions, 1_700_000_000.0, "Count", (1.0,)),
         ]
 
 

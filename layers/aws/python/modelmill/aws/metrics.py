@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from modelmill.aws.clients import client
-from modelmill.core.watch.emf import NAMESPACE
+from modelmill.core.watch.emf import NAMESPACE, dimension_value
 
 QUERIES_PER_CALL = 500
 """Amazon CloudWatch, "GetMetricData": at most 500 queries in a call."""
@@ -40,7 +40,9 @@ def _series(batch: Sequence[Query], window: timedelta, end: datetime) -> Iterato
                 "Metric": {
                     "Namespace": NAMESPACE,
                     "MetricName": query.metric,
-                    "Dimensions": [{"Name": name, "Value": value} for name, value in query.dimensions.items()],
+                    "Dimensions": [
+                        {"Name": name, "Value": dimension_value(value)} for name, value in query.dimensions.items()
+                    ],
                 },
                 "Period": int(window.total_seconds()),
                 "Stat": query.stat,

@@ -43,6 +43,8 @@ def _data(
     document: dict[str, Any], directive: dict[str, Any], dimensions: list[str], seconds: float
 ) -> Iterator[Datum]:
     named = {name: str(document[name]) for name in dimensions}
+    if not "".join(named.values()).isascii():
+        return  # CloudWatch takes no other dimensions
     for metric in directive["Metrics"]:
         found = document[metric["Name"]]
         values = tuple(float(value) for value in (found if isinstance(found, list) else [found]))

@@ -9,6 +9,14 @@ from collections.abc import Mapping
 NAMESPACE = "modelmill"
 
 
+def dimension_value(text: str) -> str:
+    """A name of any script as CloudWatch takes it: ASCII alone, the rest as its code points.
+
+    Source: "Dimension", Amazon CloudWatch API Reference.
+    """
+    return text.encode("ascii", "backslashreplace").decode("ascii")
+
+
 def emf_line(timestamp_ms: int, dimensions: Mapping[str, str], metrics: Mapping[str, tuple[float, str]]) -> str:
     """One line for `metrics` name → (value, CloudWatch unit), with `dimensions` as one dimension set.
 
@@ -26,7 +34,7 @@ def emf_line(timestamp_ms: int, dimensions: Mapping[str, str], metrics: Mapping[
                     }
                 ],
             },
-            **dimensions,
+            **{name: dimension_value(value) for name, value in dimensions.items()},
             **{name: value for name, (value, _) in metrics.items()},
         },
         ensure_ascii=False,
