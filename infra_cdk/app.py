@@ -52,7 +52,7 @@ def make_app(context: dict[str, Any], output: Path | None = None, bundles: Bundl
     config = Config.of(app.node)
     bundles = bundles or build(TARGETS[config.target])
     data = DataStack(app, "modelmill-data", config=config, bundles=bundles)
-    serve = ServeStack(app, "modelmill-serve", bundles=bundles, data=data)
+    serve = ServeStack(app, "modelmill-serve", config=config, bundles=bundles, data=data)
     watch = WatchStack(app, "modelmill-watch", config=config, bundles=bundles, data=data, serve=serve)
     ModelStack(
         app,

@@ -25,6 +25,10 @@ class Config:
     """Where Batch starts its hosts; empty: public subnets of a VPC of its own, without a NAT gateway."""
     vpc_id: str | None
     train_concurrency: int
+    snap_start: bool
+    """Keep `predict` as a snapshot, for quicker cold starts; the snapshot costs money also while nobody calls."""
+    api_log_role: bool
+    """Set the account's role by which API Gateway writes logs; false: the account has one already."""
 
     @classmethod
     def of(cls, node: Node) -> "Config":
@@ -50,6 +54,8 @@ class Config:
             subnet_ids=subnets,
             vpc_id=text("vpc_id"),
             train_concurrency=int(text("train_concurrency") or 4),
+            snap_start=_flag(text("snap_start"), default=False),
+            api_log_role=_flag(text("api_log_role"), default=True),
         )
 
 

@@ -30,6 +30,7 @@ SUBSTITUTIONS = (
     "TableName",
     "DataBucket",
     "ModelsBucket",
+    "Region",
 )
 """Every `${Name}` of the definition."""
 
@@ -239,6 +240,8 @@ def _job_name(stage: str) -> str:
 
 def _environment() -> dict[str, str]:
     return {
+        # botocore reads this variable alone, and neither SageMaker nor Batch on EC2 sets it.
+        "AWS_DEFAULT_REGION": "${Region}",
         "MODELMILL_TABLE": "${TableName}",
         "MODELMILL_DATA_BUCKET": "${DataBucket}",
         "MODELMILL_MODELS_BUCKET": "${ModelsBucket}",

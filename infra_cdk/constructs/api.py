@@ -9,9 +9,11 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra_cdk.config import Config
+
 STAGE = "api"
 AUTHORISER_CACHE = Duration.seconds(60)
-"""For so long a key that was taken back still opens."""
+"""For so long, and as long again in `authorise` itself, a key that was taken back still opens."""
 BURST = 200
 REQUESTS_PER_SECOND = 100
 
@@ -31,10 +33,18 @@ class Api(Construct):
     """REST API with the stage `api`. `predict` must be the alias, so that SnapStart works."""
 
     def __init__(
-        self, scope: Construct, *, predict: lambda_.IFunction, control: lambda_.IFunction, authorise: lambda_.IFunction
+        self,
+        scope: Construct,
+        config: Config,
+        *,
+        predict: lambda_.IFunction,
+        control: lambda_.IFunction,
+        authorise: lambda_.IFunction,
     ) -> None:
         super().__init__(scope, "Api")
         self.rest = self._rest_api()
+        if config.api_log_role:
+            self.rest.deployment_stage.node.add_dependency(self._log_role())
         self._authorizer = apigateway.TokenAuthorizer(
             self,
             "BearerKey",
@@ -54,8 +64,8 @@ class Api(Construct):
         CfnOutput(scope, "ApiId", value=self.rest.rest_api_id)
         CfnOutput(scope, "ApiUrl", value=self.rest.url)
 
-    def _rest_api(self) -> apigateway.RestApi:
-        # The account's one role by which API Gateway writes logs; AWS publishes the policy for exactly this use.
+    def _log_role(self) -> apigateway.CfnAccount:
+        """The account's one role by which API Gateway writes logs: other APIs use it too, so it outlives the stack."""
         role = iam.Role(
             self,
             "LogRole",
@@ -65,11 +75,15 @@ class Api(Construct):
             ],
         )
         account = apigateway.CfnAccount(self, "Account", cloud_watch_role_arn=role.role_arn)
-        account.apply_removal_policy(RemovalPolicy.RETAIN)
+        for kept in (role, account):
+            kept.apply_removal_policy(RemovalPolicy.RETAIN)
+        return account
+
+    def _rest_api(self) -> apigateway.RestApi:
         log = logs.LogGroup(
             self, "AccessLog", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
         )
-        rest = apigateway.RestApi(
+        return apigateway.RestApi(
             self,
             "Rest",
             rest_api_name="modelmill",
@@ -95,8 +109,6 @@ class Api(Construct):
                 ),
             ),
         )
-        rest.deployment_stage.node.add_dependency(account)
-        return rest
 
     def _routes(self, predict: apigateway.LambdaIntegration, control: apigateway.LambdaIntegration) -> None:
         """Every node has a method of its own: the gateway does not fall back from a known node to a greedy sibling."""

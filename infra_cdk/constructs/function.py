@@ -6,13 +6,14 @@ from aws_cdk import Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra_cdk.bundling import Bundles
 from infra_cdk.layers import FUNCTION_LAYERS
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
-"""SnapStart needs 3.12 or later. The local cloud ignores it and runs its own Python."""
+"""SnapStart needs 3.12 or later. The local cloud ignores both and runs its own Python."""
 MIB_PER_VCPU = 1_769
 """Lambda gives one full vCPU at this memory ("Configure Lambda function memory")."""
 
@@ -63,8 +64,9 @@ class ThinFunction(lambda_.Function):
         statements: Iterable[iam.PolicyStatement],
         storage: int | None = None,
         snap_start: bool = False,
+        failed_events: sqs.IQueue | None = None,
     ) -> None:
-        """`memory` and `storage` (of /tmp) in MiB."""
+        """`memory` and `storage` (of /tmp) in MiB; `failed_events` keeps events that the code failed on."""
         stack = Stack.of(layers)
         name = folder.rsplit("/", maxsplit=1)[-1].capitalize()
         role = iam.Role(stack, f"{name}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
@@ -91,6 +93,10 @@ class ThinFunction(lambda_.Function):
             log_group=log,
             tracing=lambda_.Tracing.ACTIVE,
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
-            # CDK deletes the version that the alias just left; keep it, so that going back is moving the alias.
-            current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),
+            dead_letter_queue=failed_events,
+            # Keep the version that the alias just left, so that going back is moving the alias; unless it is a
+            # snapshot, which is paid for as long as it is there.
+            current_version_options=lambda_.VersionOptions(
+                removal_policy=RemovalPolicy.DESTROY if snap_start else RemovalPolicy.RETAIN
+            ),
         )

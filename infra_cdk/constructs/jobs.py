@@ -4,6 +4,7 @@ The workflow's definition is the same in every account, so it names Batch's queu
 what the local cloud cannot make (all of Batch and the network under it) carries the condition `IsAws`.
 """
 
+import re
 from dataclasses import dataclass
 
 import jsii
@@ -37,6 +38,9 @@ JOB_DEFINITION = "modelmill-job"
 SPOT_QUEUE = "modelmill-jobs-spot"
 ON_DEMAND_QUEUE = "modelmill-jobs-on-demand"
 MAX_VCPUS = 64
+MAX_WAIT = Duration.days(1)
+"""How long a job of Batch waits for a host that no queue can give it."""
+_ECR_URI = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z.]+/(?P<name>[^:@]+)")
 
 
 @jsii.implements(IAspect)
@@ -53,7 +57,7 @@ class OnlyIf:
 
 
 class JobImage(Construct):
-    """The repository of the torch image and the URI that jobs pull."""
+    """The repository of the torch image, the URI that jobs pull, and the ARN of the repository that it lies in."""
 
     def __init__(self, scope: Construct, config: Config) -> None:
         super().__init__(scope, "JobImage")
@@ -63,12 +67,27 @@ class JobImage(Construct):
             repository_name=JOB_REPOSITORY,
             image_scan_on_push=True,
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
-            lifecycle_rules=[ecr.LifecycleRule(max_image_count=20)],
-            removal_policy=RemovalPolicy.RETAIN if config.retain else RemovalPolicy.DESTROY,
-            empty_on_delete=False,
+            lifecycle_rules=[ecr.LifecycleRule(max_image_count=5)],
+            # Images are built again from the source; a repository that stayed would be in the next deployment's way.
+            removal_policy=RemovalPolicy.DESTROY,
+            empty_on_delete=True,
         )
         own = f"{Aws.ACCOUNT_ID}.dkr.ecr.{Aws.REGION}.{Aws.URL_SUFFIX}/{JOB_REPOSITORY}:{VERSION}"
         self.uri = config.job_image or own
+        self.pulled_from = self._arn(config.job_image) if config.job_image else self.repository.repository_arn
+
+    def _arn(self, uri: str) -> str | None:
+        """The ARN of the ECR repository of an image; None for one that lies elsewhere."""
+        found = _ECR_URI.match(uri)
+        if found is None:
+            return None
+        return Stack.of(self).format_arn(
+            service="ecr",
+            account=found["account"],
+            region=found["region"],
+            resource="repository",
+            resource_name=found["name"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +95,22 @@ class JobRights:
     """What the code of a job may do, on either engine."""
 
     statements: tuple[iam.PolicyStatement, ...]
-    repository: ecr.IRepository
+    image: JobImage
 
     def attach(self, role: iam.Role, *, pulls: bool) -> None:
         """Give them to a role; `pulls`: the role itself fetches the image."""
         for statement in self.statements:
             role.add_to_policy(statement)
         if pulls:
-            pull_image(role, self.repository)
+            pull_image(role, self.image)
 
 
-def pull_image(role: iam.Role, repository: ecr.IRepository) -> None:
-    """Let a role fetch the job's image."""
+def pull_image(role: iam.Role, image: JobImage) -> None:
+    """Let a role fetch the job's image; one outside ECR needs no permission of ours."""
+    if image.pulled_from is None:
+        return
     actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-    role.add_to_policy(grants.allow(actions, [repository.repository_arn]))
+    role.add_to_policy(grants.allow(actions, [image.pulled_from]))
     # The token is the account's, not a repository's ("Actions, resources, and condition keys for Amazon ECR").
     role.add_to_policy(grants.allow(["ecr:GetAuthorizationToken"], ["*"]))
 
@@ -181,6 +202,7 @@ class BatchEngine(Construct):
         )
 
     def _queue(self, name: str, queue_name: str, preferred: list[batch.ManagedEc2EcsComputeEnvironment]) -> None:
+        reasons = batch.JobStateTimeLimitActionsReason
         batch.JobQueue(
             self,
             name,
@@ -189,6 +211,20 @@ class BatchEngine(Construct):
                 batch.OrderedComputeEnvironment(compute_environment=hosts, order=order)
                 for order, hosts in enumerate(preferred, start=1)
             ],
+            # Else a job that no host can ever run waits for the workflow's own timeout, and all behind it.
+            job_state_time_limit_actions=[
+                batch.JobStateTimeLimitAction(
+                    reason=reason,
+                    max_time=MAX_WAIT,
+                    state=batch.JobStateTimeLimitActionsState.RUNNABLE,
+                    action=batch.JobStateTimeLimitActionsAction.CANCEL,
+                )
+                for reason in (
+                    reasons.INSUFFICIENT_INSTANCE_CAPACITY,
+                    reasons.COMPUTE_ENVIRONMENT_MAX_RESOURCE,
+                    reasons.JOB_RESOURCE_REQUIREMENT,
+                )
+            ],
         )
 
     def _job_definition(self, image: JobImage, rights: JobRights) -> None:
@@ -196,7 +232,7 @@ class BatchEngine(Construct):
         job_role = iam.Role(self, "JobRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
         rights.attach(job_role, pulls=False)
         start_role = iam.Role(self, "StartRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
-        pull_image(start_role, rights.repository)
+        pull_image(start_role, image)
         log.grant_write(start_role)
         batch.EcsJobDefinition(
             self,

@@ -2,7 +2,7 @@
 
 import json
 
-from aws_cdk import ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Aws, CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -44,7 +44,7 @@ class ModelStack(Stack):
             "Conclude": conclude,
         }
         image = JobImage(self, config)
-        rights = JobRights(_job_statements(data), image.repository)
+        rights = JobRights(_job_statements(data), image)
         trainer = sagemaker_role(self, rights)
         batch = BatchEngine(self, config, image, rights)
         machine = self._state_machine(
@@ -57,6 +57,7 @@ class ModelStack(Stack):
                 "TableName": data.table.table_name,
                 "DataBucket": data.data.bucket_name,
                 "ModelsBucket": data.models.bucket_name,
+                "Region": Aws.REGION,
             },
         )
         for statement in self._machine_statements(list(stages.values()), trainer, batch):
@@ -122,7 +123,14 @@ class ModelStack(Stack):
         return [
             grants.allow(["lambda:InvokeFunction"], [function.function_arn for function in functions]),
             grants.allow(
-                ["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"],
+                [
+                    "sagemaker:CreateTrainingJob",
+                    "sagemaker:DescribeTrainingJob",
+                    "sagemaker:StopTrainingJob",
+                    # `.sync` marks the job with the tag MANAGED_BY_AWS and looks for it.
+                    "sagemaker:AddTags",
+                    "sagemaker:ListTags",
+                ],
                 [training_jobs],
             ),
             pass_role,

@@ -5,6 +5,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra_cdk.bundling import Bundles
+from infra_cdk.config import Config
 from infra_cdk.constructs import grants
 from infra_cdk.constructs.api import Api
 from infra_cdk.constructs.function import MIB_PER_VCPU, Layers, ThinFunction
@@ -14,14 +15,20 @@ from infra_cdk.stacks.data import DataStack, state_machine_arn
 class ServeStack(Stack):
     """`deploy` moves routes; `predict` answers; `control` manages; `authorise` knows keys."""
 
-    def __init__(self, scope: Construct, name: str, *, bundles: Bundles, data: DataStack) -> None:
+    def __init__(self, scope: Construct, name: str, *, config: Config, bundles: Bundles, data: DataStack) -> None:
         super().__init__(scope, name, description="modelmill: HTTP API, prediction")
         layers = Layers(self, bundles)
         self.deploy = self._deploy(layers, data)
-        self.predict = self._predict(layers, data)
+        self.predict = self._predict(layers, data, config)
         # Traffic goes to a published version: SnapStart needs one, and going back is moving the alias.
         live = lambda_.Alias(self, "Live", alias_name="live", version=self.predict.current_version)
-        self.api = Api(self, predict=live, control=self._control(layers, data), authorise=self._authorise(layers, data))
+        self.api = Api(
+            self,
+            config,
+            predict=live,
+            control=self._control(layers, data),
+            authorise=self._authorise(layers, data),
+        )
 
     def _deploy(self, layers: Layers, data: DataStack) -> ThinFunction:
         return ThinFunction(
@@ -39,7 +46,7 @@ class ServeStack(Stack):
             ],
         )
 
-    def _predict(self, layers: Layers, data: DataStack) -> ThinFunction:
+    def _predict(self, layers: Layers, data: DataStack, config: Config) -> ThinFunction:
         return ThinFunction(
             layers,
             "serve/predict",
@@ -56,7 +63,7 @@ class ServeStack(Stack):
                 *grants.records(data.table, "GetItem", "Query"),
                 *grants.read(data.models, grants.PACKAGES),
             ],
-            snap_start=True,
+            snap_start=config.snap_start,
         )
 
     def _control(self, layers: Layers, data: DataStack) -> ThinFunction:

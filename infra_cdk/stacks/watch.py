@@ -48,6 +48,7 @@ class WatchStack(Stack):
             "watch/conclude",
             memory=512,
             timeout=Duration.minutes(5),
+            failed_events=self.unclosed,
             environment={
                 "MODELMILL_TABLE": data.table.table_name,
                 "MODELMILL_DATA_BUCKET": data.data.bucket_name,
@@ -75,6 +76,7 @@ class WatchStack(Stack):
                 detail_type=["Step Functions Execution Status Change"],
                 detail={"stateMachineArn": [state_machine_arn(self)], "status": ["FAILED", "TIMED_OUT", "ABORTED"]},
             ),
+            # This queue gets events that Lambda would not take; those that the code failed on, the function's own.
             targets=[targets.LambdaFunction(conclude, retry_attempts=5, dead_letter_queue=self.unclosed)],
         )
         return conclude

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from infra_cdk.app import make_app
+from infra_cdk.bundling import Bundles
 from infra_cdk.layers import FUNCTION_LAYERS
 from infra_cdk.prune import AWS_SERVICES
 from tests.infra.reach import ACTIONS, ROOT, is_client, reach
@@ -43,6 +45,7 @@ BESIDE_THE_CODE = {
     "sqs:ChangeMessageVisibility": "Lambda polls the queue with the function's role",
     "sqs:GetQueueAttributes": "Lambda polls the queue with the function's role",
     "sqs:GetQueueUrl": "Lambda polls the queue with the function's role",
+    "sqs:SendMessage": "Lambda keeps events that the code failed on with the function's role",
     "s3:ListBucket": "without it S3 answers 403 for a missing key",
     "s3:AbortMultipartUpload": "a large object is uploaded in parts",
     "s3:GetObjectVersion": "an upload is read at the version that was announced",
@@ -162,3 +165,40 @@ def test_the_state_machine_may_pass_the_training_role_to_sagemaker_alone(templat
     passes = [statement for _, statement in templates.statements() if "iam:PassRole" in listed(statement["Action"])]
     (statement,) = passes
     assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+def test_the_state_machine_may_mark_the_jobs_that_it_waits_for(templates: Templates) -> None:
+    """`.sync` tags a training job MANAGED_BY_AWS: SageMaker refuses the job without sagemaker:AddTags."""
+    (statement,) = [s for _, s in templates.statements() if "sagemaker:CreateTrainingJob" in listed(s["Action"])]
+    assert {"sagemaker:AddTags", "sagemaker:ListTags"} <= set(statement["Action"])
+    assert text(statement["Resource"]).endswith(":training-job/modelmill-*")
+
+
+def pulls(templates: Templates) -> set[str]:
+    """Repositories that the jobs' roles may pull from."""
+    return {
+        text(resource)
+        for _, statement in templates.statements()
+        if "ecr:BatchGetImage" in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+
+
+@pytest.mark.parametrize(
+    ("image", "arns"),
+    [
+        (
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/torch:7",
+            {"arn:${AWS::Partition}:ecr:eu-west-1:123456789012:repository/team/torch"},
+        ),
+        ("public.ecr.aws/team/torch:7", set()),
+    ],
+)
+def test_jobs_may_pull_the_image_that_is_named(image: str, arns: set[str], bundles: Bundles, tmp_path: Path) -> None:
+    make_app({"job_image": image}, tmp_path, bundles).synth()
+    assert pulls(Templates.read(tmp_path)) == arns
+
+
+def test_jobs_may_pull_from_the_stacks_own_repository(templates: Templates) -> None:
+    ((name, _),) = templates.resources("AWS::ECR::Repository")
+    assert pulls(templates) == {f"${{{name.split('/')[1]}.Arn}}"}

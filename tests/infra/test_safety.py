@@ -2,6 +2,7 @@
 
 import pytest
 
+from infra_cdk import workflow
 from infra_cdk.layers import FUNCTION_LAYERS
 from modelmill.core.limits import API_TIMEOUT_SECONDS
 from tests.infra.templates import Templates, listed
@@ -62,12 +63,19 @@ def test_only_uploads_are_announced(templates: Templates) -> None:
 
 
 def test_data_outlives_its_stack_and_no_data_is_deleted_by_a_resource(templates: Templates) -> None:
-    for kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::ECR::Repository"):
+    for kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table"):
         assert {resource["DeletionPolicy"] for _, resource in templates.resources(kind)} == {"Retain"}
     (table,) = templates.properties("AWS::DynamoDB::Table")
     assert table["DeletionProtectionEnabled"] is True
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert not list(templates.resources("Custom::"))
+
+
+def test_the_images_go_with_their_stack(templates: Templates) -> None:
+    """Its name is fixed: one that stayed behind would make the next deployment fail."""
+    ((_, repository),) = templates.resources("AWS::ECR::Repository")
+    assert repository["DeletionPolicy"] == "Delete"
+    assert repository["Properties"]["EmptyOnDelete"] is True
 
 
 def test_the_queue_waits_six_times_as_long_as_ingest_and_has_a_dead_letter_queue(templates: Templates) -> None:
@@ -108,9 +116,9 @@ def test_every_function_has_its_own_role_and_log_and_its_layers(templates: Templ
     assert {p["RetentionInDays"] for p in templates.properties("AWS::Logs::LogGroup")} == {30}
 
 
-def test_predict_is_served_from_a_snapshot_of_a_published_version(templates: Templates) -> None:
+def test_predict_is_served_from_a_published_version_and_no_snapshot_is_paid_for(templates: Templates) -> None:
     predict = templates.function("serve/predict")
-    assert predict["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert "SnapStart" not in predict
     assert predict["Timeout"] <= API_TIMEOUT_SECONDS
     (alias,) = templates.properties("AWS::Lambda::Alias")
     assert alias["Name"] == "live"
@@ -125,6 +133,31 @@ def test_failures_of_the_life_cycle_reach_conclude_from_outside_too(templates: T
     (rule,) = [p for p in templates.properties("AWS::Events::Rule") if "aws.states" in str(p.get("EventPattern"))]
     assert set(rule["EventPattern"]["detail"]["status"]) == {"FAILED", "TIMED_OUT", "ABORTED"}
     assert all("Conclude" in str(target["Arn"]) for target in listed(rule["Targets"]))
+
+
+def test_events_that_conclude_fails_on_are_kept_and_watched(templates: Templates) -> None:
+    """EventBridge's own queue gets only what Lambda would not take; Lambda drops an event after its third failure."""
+    queue = templates.function("watch/conclude")["DeadLetterConfig"]["TargetArn"]["Fn::GetAtt"][0]
+    (rule,) = [p for p in templates.properties("AWS::Events::Rule") if "aws.states" in str(p.get("EventPattern"))]
+    assert {target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] for target in rule["Targets"]} == {queue}
+    assert any(queue in str(alarm["Dimensions"]) for alarm in templates.properties("AWS::CloudWatch::Alarm"))
+
+
+def test_a_job_that_no_host_can_run_does_not_block_its_queue(templates: Templates) -> None:
+    for queue in templates.properties("AWS::Batch::JobQueue"):
+        limits = {limit["Reason"]: limit["MaxTimeSeconds"] for limit in queue["JobStateTimeLimitActions"]}
+        assert set(limits) == {
+            "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+            "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+            "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+        }
+        assert set(limits.values()) == {workflow.SPOT_WAIT_SECONDS}, "as long as SageMaker waits for a spot host"
+
+
+def test_the_log_role_that_the_account_keeps_is_kept(templates: Templates) -> None:
+    ((_, account),) = templates.resources("AWS::ApiGateway::Account")
+    role = templates.by_stack["serve"]["Resources"][account["Properties"]["CloudWatchRoleArn"]["Fn::GetAtt"][0]]
+    assert (account["DeletionPolicy"], role["DeletionPolicy"]) == ("Retain", "Retain")
 
 
 def test_the_stacks_say_what_callers_need(templates: Templates) -> None:

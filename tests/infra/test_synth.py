@@ -80,3 +80,20 @@ def test_alarms_reach_the_mailbox_that_is_named(bundles: Bundles, tmp_path: Path
     make_app({"alarm_email": "ops@example.org"}, tmp_path, bundles).synth()
     (subscription,) = Templates.read(tmp_path).properties("AWS::SNS::Subscription")
     assert subscription["Endpoint"] == "ops@example.org"
+
+
+def test_a_snapshot_is_made_when_asked_for_and_an_old_one_is_not_paid_for(bundles: Bundles, tmp_path: Path) -> None:
+    make_app({"snap_start": "true"}, tmp_path, bundles).synth()
+    found = Templates.read(tmp_path)
+    assert found.function("serve/predict")["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    # SnapStart takes no more: "Improving startup performance with Lambda SnapStart", AWS Lambda.
+    assert found.function("serve/predict").get("EphemeralStorage", {"Size": 512})["Size"] <= 512
+    ((_, version),) = found.resources("AWS::Lambda::Version")
+    assert version["DeletionPolicy"] == "Delete"
+
+
+def test_an_account_that_has_a_log_role_keeps_it(bundles: Bundles, tmp_path: Path) -> None:
+    make_app({"api_log_role": "false"}, tmp_path, bundles).synth()
+    found = Templates.read(tmp_path)
+    assert not list(found.resources("AWS::ApiGateway::Account"))
+    assert len(list(found.resources("AWS::ApiGateway::Stage"))) == 1

@@ -196,3 +196,11 @@ def test_a_failed_execution_says_why_even_if_conclude_could_not(state: dict[str,
 
 def test_every_placeholder_is_substituted() -> None:
     assert set(re.findall(r"\$\{(\w+)\}", json.dumps(MACHINE))) == set(workflow.SUBSTITUTIONS)
+
+
+@pytest.mark.parametrize("stage", ["train", "package"])
+def test_both_engines_say_the_region_to_botocore(stage: str) -> None:
+    """Without it no client can be made: neither SageMaker nor Batch on EC2 sets AWS_DEFAULT_REGION."""
+    assert workflow._sagemaker_job(stage)["Arguments"]["Environment"]["AWS_DEFAULT_REGION"] == "${Region}"
+    overrides = workflow._batch_job(stage)["Arguments"]["ContainerOverrides"]
+    assert {"Name": "AWS_DEFAULT_REGION", "Value": "${Region}"} in overrides["Environment"]
