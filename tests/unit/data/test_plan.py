@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from modelmill.core.data.columns import ColumnSummary
+from modelmill.core.data.columns import ColumnSummary, kind_of
 from modelmill.core.data.plan import make_plan
-from modelmill.core.data.target import guess_target
+from modelmill.core.data.target import Guess, guess_target
 from modelmill.core.errors import Rejected
 from modelmill.core.model.recipe import Recipe
 from tests.unit.data.files import flowers_csv, prepared, reviews, reviews_csv
@@ -52,7 +52,30 @@ SEX = strings("sex", 2)
     ],
 )
 def test_the_target_is_found(columns: list[ColumnSummary], target: str) -> None:
-    assert guess_target(columns) == target
+    assert guess_target(columns).name == target
+
+
+@pytest.mark.parametrize(
+    ("columns", "target", "rivals"),
+    [
+        ([numbers("column_1", 1000, 1, 1000), strings("class", 4), SEX, AGE, strings("survived", 2)], "survived", ()),
+        ([SEX, AGE, strings("Class", 2)], "Class", ()),
+        ([numbers("column_1", 1000, 1, 1000), numbers("low", 2, 0, 1), AGE, FARE], "low", ()),
+        ([strings("absent", 2), AGE, numbers("months", 46, 0, 45)], "absent", ()),
+        ([FARE, SEX, numbers("pH", 6, 7, 8, whole=False)], "sex", ()),
+        ([AGE, SEX, strings("city", 5), numbers("visits", 9, 0, 8)], "visits", ("sex", "city")),
+        ([strings("违约", 2), AGE, strings("学历", 4)], "违约", ()),
+    ],
+)
+def test_a_guess_tells_its_rivals(columns: list[ColumnSummary], target: str, rivals: tuple[str, ...]) -> None:
+    assert guess_target(columns) == Guess(target, rivals)
+
+
+def test_a_running_number_with_gaps_is_a_key() -> None:
+    gaps = numbers("nr", 1000, 3, 4_200)
+    unnamed = numbers("column_1", 1000, 29_442, 69_985)
+    measure = numbers("distance", 1000, 140, 20_000)
+    assert [kind_of(column) for column in (gaps, unnamed, measure)] == ["identifier", "identifier", "number"]
 
 
 @pytest.mark.parametrize("name", ["label", "target", "median_house_value", "price"])
@@ -96,7 +119,8 @@ def test_text_wins_over_the_other_columns() -> None:
     plan = make_plan(columns, Recipe())
     assert (plan.task, plan.target) == ("text-classification", "liked")
     assert [column.name for column in plan.inputs] == ["title", "review"]
-    (ignored,) = plan.warnings
+    guessed, ignored = plan.warnings
+    assert (guessed.code, "sex" in guessed.message) == ("target_guessed", True)
     assert ignored.code == "columns_ignored"
     assert ignored.message.endswith("age, sex, fare")
 

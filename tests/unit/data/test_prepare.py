@@ -94,6 +94,13 @@ def test_conflicting_labels_are_told(tmp_path: Path) -> None:
     assert result.rows.quarantined == 0
 
 
+def test_many_rows_without_a_target_are_told(tmp_path: Path) -> None:
+    lines = ["review,label", *(f"{text},{label}" for text, label in reviews(40))]
+    few, many = (prepared(tmp_path, "\n".join([*lines, *(f"no label {n}," for n in range(rows))])) for rows in (2, 10))
+    assert few.warnings == []
+    assert [(w.code, w.message.startswith("10 of 50 rows")) for w in many.warnings] == [("unlabelled_rows", True)]
+
+
 def test_a_text_twice_is_a_copy_whatever_its_key(tmp_path: Path) -> None:
     rows = [f"k{number},{text},{label}" for number, (text, label) in enumerate([*reviews(40), reviews(40)[3]])]
     result = prepared(tmp_path, "\n".join(["key,review,label", *rows]))

@@ -1,16 +1,19 @@
 """Profiles: a monoid with exact counts, close estimates and deterministic bytes."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from modelmill.core.data.cells import DECORATED, MISSING, NONE, PLAIN
 from modelmill.frames.clean import clean, parse_numbers
 from modelmill.frames.profile import Profile
+from modelmill.serving.features import number_of
 
 Cell = str | None
 cells = st.one_of(st.none(), st.sampled_from(["a", "b", "好的 酒店", "1", "2.5", "-3e2"]), st.text(max_size=12))
@@ -95,11 +98,35 @@ def test_from_bytes_refuses_another_format() -> None:
     [
         ("1", 1.0), ("-2.50", -2.5), ("+.5", 0.5), ("3.", 3.0), ("1e3", 1000.0), ("1,234,567.8", 1234567.8),
         ("1 234", 1234.0), ("1\u00a0234", 1234.0), ("0", 0.0), ("0.07", 0.07), ("007", None), ("1,23", None),
-        ("1e999", None), ("0x10", None), ("1_000", None), ("nan", None), ("12 May", None), ("", None), ("-", None),
+        ("1e999", None), ("0x10", None), ("1_000", None), ("nan", None), ("$1,234.50", 1234.5), ("-£0.5", -0.5),
+        ("45%", 45.0), ("1 200 €", 1200.0), ("12 May", None), ("$", None), ("$$5", None), ("12%5", None),
+        ("", None), ("-", None),
     ],
 )  # fmt: skip
 def test_what_is_a_number(text: str, number: float | None) -> None:
     assert parse_numbers(pa.array([text, None, "8"], pa.large_string())).to_pylist() == [number, None, 8.0]
+
+
+@given(st.from_regex(PLAIN.replace("$", r"\Z")) | st.from_regex(DECORATED.replace("?$", r"?\Z")))
+@example("$1,234.50")
+@example("-12 %")
+def test_a_request_reads_numbers_as_the_file_did(text: str) -> None:
+    (number,) = parse_numbers(pa.array([text], pa.large_string())).to_pylist()
+    if number is not None and abs(number) < 1e30:
+        assert number_of(text, "x") == number
+
+
+def test_what_is_missing_in_the_file_is_missing_in_a_request() -> None:
+    assert all(math.isnan(number_of(text, "x")) for text in (*MISSING, NONE))
+
+
+@pytest.mark.parametrize(
+    ("cells", "nulls"),
+    [(["None", "Some", "Marked"], 0), (["None", "1", "2.5"], 1), (["None", None, ""], 3), (["None", "?"], 2)],
+)
+def test_none_is_a_class_among_words(cells: list[str | None], nulls: int) -> None:
+    batch = pa.RecordBatch.from_arrays([pa.array(cells, pa.large_string())], names=["a"])
+    assert clean(batch).column(0).null_count == nulls
 
 
 @given(st.lists(st.one_of(st.floats(-1e30, 1e30), st.integers(-(10**15), 10**15)), min_size=1))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from modelmill.core.errors import Rejected
 from modelmill.frames.prepare import Loaded, load
 from tests.unit.data.files import zipped
 
@@ -140,3 +141,24 @@ def test_parquet_leaves_out_what_is_not_flat(tmp_path: Path) -> None:
 def test_cells_are_trimmed_and_missing_ones_found(tmp_path: Path) -> None:
     table = loaded(tmp_path, "a, b ,c\n  x , ?,NA\n\u3000y\u00a0,-,\\N\nz,null,  \n").table
     assert table.to_pylist() == [{"a": value, "b": None, "c": None} for value in "xyz"]
+
+
+def test_decimal_commas_are_read_where_they_are_written(tmp_path: Path) -> None:
+    data = loaded(tmp_path, "preis;menge;art\n1.234,50;0,125;neu\n7,5;12.000;alt\n-3;;neu\n")
+    assert data.table.column("preis").to_pylist() == ["1234.50", "7.5", "-3"]
+    assert data.table.column("menge").to_pylist() == ["0.125", "12000", None]
+    assert [warning.code for warning in data.warnings] == ["decimal_comma"]
+
+
+@pytest.mark.parametrize("cell", ["1,234", "2.5"])
+def test_other_commas_stay(tmp_path: Path, cell: str) -> None:
+    data = loaded(tmp_path, f"x;y;z\n{cell};1,234;0.5\n{cell};a;b\n")
+    assert data.table.column("y").to_pylist() == ["1,234", "a"]
+    assert data.warnings == []
+
+
+def test_a_column_may_have_the_name_of_one_of_its_values(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{n * 2.5},{('married', 'single')[n % 2]},x{n},0\n" for n in range(30))
+    assert loaded(tmp_path, f"nr,pay,married,job,kids\n{rows}").table.num_rows == 30
+    with pytest.raises(Rejected, match="looks like data"):
+        loaded(tmp_path, "good stuff,pos\n" + "".join(f"text {n},{('pos', 'neg')[n % 2]}\n" for n in range(30)))

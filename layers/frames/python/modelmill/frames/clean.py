@@ -8,16 +8,12 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelmill.core.data.cells import DECORATED, GROUP_MARKS, LONGEST_NUMBER, MISSING, NONE, PLAIN
 from modelmill.core.model.spec import Column
 
-_MISSING = pa.array(
-    ["", "?", "-", "--", "NA", "N/A", "n/a", "na", "<NA>", "#N/A", "NaN", "nan", "NAN", "-nan", "NULL", "Null", "null",
-     "None", "NaT", "\\N", "#NULL!", "#DIV/0!", "#VALUE!", "inf", "-inf", "Infinity", "-Infinity"],
-    pa.large_string(),
-)  # fmt: skip
-# No leading zeros: 007 and 01234 are codes.
-_PLAIN = r"^[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
-_GROUPED = "^[+-]?[1-9][0-9]{0,2}(?:[ \u00a0\u202f,][0-9]{3})+(?:\\.[0-9]+)?$"
+_MISSING = pa.array(MISSING, pa.large_string())
+_FEW_VALUES = 20
+"""A column of words with at most so many different ones has classes, and `None` is one of them."""
 LARGEST = 3.0e38
 """Numbers beyond it do not fit a float32, in which models compute: they count as missing."""
 
@@ -27,20 +23,32 @@ def clean(batch: pa.RecordBatch) -> pa.RecordBatch:
     columns = []
     for column in batch.columns:
         trimmed = pc.utf8_trim_whitespace(column)
-        columns.append(pc.if_else(pc.is_in(trimmed, value_set=_MISSING), pa.scalar(None, pa.large_string()), trimmed))
+        known = pc.if_else(pc.is_in(trimmed, value_set=_MISSING), pa.scalar(None, pa.large_string()), trimmed)
+        columns.append(_without_none(known))
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
+def _without_none(column: pa.Array) -> pa.Array:
+    """`None` as null, unless the column's other values are a few words of which it is one."""
+    is_none = pc.equal(column, NONE)
+    if not pc.any(is_none).as_py():
+        return column
+    others = pc.unique(column.filter(pc.invert(pc.fill_null(is_none, fill_value=True))))
+    if 0 < len(others) <= _FEW_VALUES and parse_numbers(others).null_count == len(others):
+        return column
+    return pc.if_else(is_none, pa.scalar(None, column.type), column)
+
+
 def parse_numbers(strings: pa.Array) -> pa.Array:
-    """float64 of the strings that are finite decimal numbers (1,234.5 and 1 234.5 too), null for the others."""
-    plain = pc.match_substring_regex(strings, _PLAIN)
+    """float64 of the strings that are finite decimal numbers (1,234.5 and $12 and 5% too), null for the others."""
+    plain = pc.match_substring_regex(strings, PLAIN)
     if pc.any(pc.invert(plain)).as_py():
-        short = pc.and_(pc.invert(plain), pc.less(pc.utf8_length(strings), 32))
-        grouped = pc.and_(short, pc.match_substring_regex(pc.if_else(short, strings, ""), _GROUPED))
-        if pc.any(grouped).as_py():
-            joined = pc.replace_substring_regex(pc.if_else(grouped, strings, "0"), "[ \u00a0\u202f,]", "")
-            strings = pc.if_else(grouped, joined, strings)
-            plain = pc.or_(plain, grouped)
+        short = pc.and_(pc.invert(plain), pc.less(pc.utf8_length(strings), LONGEST_NUMBER))
+        decorated = pc.and_(short, pc.match_substring_regex(pc.if_else(short, strings, ""), DECORATED))
+        if pc.any(decorated).as_py():
+            bare = pc.replace_substring_regex(pc.if_else(decorated, strings, "0"), DECORATED, r"\1\2")
+            strings = pc.if_else(decorated, pc.replace_substring_regex(bare, GROUP_MARKS, ""), strings)
+            plain = pc.or_(plain, decorated)
     kept = pc.if_else(plain, strings, pa.scalar(None, strings.type))
     numbers = pc.cast(pc.utf8_ltrim(kept, characters="+"), pa.float64())
     return pc.if_else(pc.less_equal(pc.abs(numbers), LARGEST), numbers, pa.scalar(None, pa.float64()))
@@ -61,6 +69,8 @@ def class_names(values: pa.ChunkedArray) -> pa.ChunkedArray:
     lower = pc.utf8_lower(distinct)
     if pc.all(pc.is_in(lower, value_set=pa.array(["true", "false"], pa.large_string()))).as_py():
         return pc.utf8_lower(values)
+    if not pc.all(pc.match_substring_regex(distinct, PLAIN)).as_py():
+        return values
     numbers = parse_numbers(distinct)
     if numbers.null_count:
         return values

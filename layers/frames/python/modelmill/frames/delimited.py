@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from modelmill.core.errors import Rejected
@@ -15,6 +16,7 @@ from modelmill.frames.encoding import Encoding, open_utf8
 from modelmill.frames.readers import RAW_CHARACTERS, BadRow, Reading
 
 _BLOCK_BYTES = 8 * MIB
+_COMMA_NUMBER = r"^\s*[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)(?:,[0-9]+)?\s*$"
 
 
 def read_delimited(path: Path, encoding: Encoding, suffix: str) -> Reading:
@@ -56,11 +58,19 @@ def _open(stream: Any, dialect: Dialect, bad: list[BadRow]) -> pa.csv.CSVStreami
     )
 
 
+def _with_decimal_points(cells: pa.Array) -> pa.Array:
+    """1.234,5 as 1234.5; cells that are no such number as they are."""
+    is_number = pc.match_substring_regex(cells, _COMMA_NUMBER)
+    points = pc.replace_substring(pc.replace_substring(cells, ".", ""), ",", ".")
+    return pc.if_else(is_number, points, cells)
+
+
 def _batches(path: Path, encoding: Encoding, dialect: Dialect, bad: list[BadRow]) -> Iterator[pa.RecordBatch]:
     with open_utf8(path, encoding) as stream:
         try:
             for batch in _open(stream, dialect, bad):
-                yield batch.rename_columns(list(dialect.header))
+                columns = map(_with_decimal_points, batch.columns) if dialect.decimal_comma else batch.columns
+                yield pa.RecordBatch.from_arrays(list(columns), names=list(dialect.header))
         except pa.ArrowInvalid as error:
             if "Empty CSV" in str(error):
                 return

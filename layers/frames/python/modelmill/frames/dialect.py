@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,13 @@ SAMPLE_BYTES = 1024 * 1024
 Quoting = Literal["doubled", "escaped", "off"]
 _DELIMITERS = (",", "\t", ";", "|")
 _NAME_CHARACTERS = 128
+# Three digits after the mark may be thousands, unless a single zero stands before it.
+_COMMA_NUMBER = re.compile(r"[+-]?(?:\d+,(?:\d{1,2}|\d{4,})|0,\d+)$", re.ASCII)
+_POINT_NUMBER = re.compile(r"[+-]?(?:\d*\.(?:\d{1,2}|\d{4,})|0?\.\d+)$", re.ASCII)
+_COMMA_WARNING = DataWarning(
+    code="decimal_comma",
+    message="numbers are written with a decimal comma (1,5); send them to the endpoint as JSON numbers (1.5)",
+)
 _BY_SUFFIX = {".tsv": "\t", ".tab": "\t", ".csv": ","}
 
 
@@ -27,6 +35,8 @@ class Dialect:
     header: tuple[str, ...]
     """Unique, trimmed, never empty."""
     warnings: tuple[DataWarning, ...] = ()
+    decimal_comma: bool = False
+    """Numbers are written 1.234,5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +129,15 @@ def sniff_dialect(sample: str, suffix: str = "", *, complete: bool = True) -> Di
         raise Rejected("too_many_columns", f"the file has {len(best.rows[0])} columns", limit=COLUMNS)
     _check_header(best.rows)
     header, warnings = unique_names(best.rows[0])
+    if best.delimiter != "," and _writes_decimal_commas(best.rows[1:2000]):
+        return Dialect(best.delimiter, best.quoting, header, (*warnings, _COMMA_WARNING), decimal_comma=True)
     return Dialect(best.delimiter, best.quoting, header, warnings)
+
+
+def _writes_decimal_commas(rows: list[list[str]]) -> bool:
+    """True if cells are numbers with a comma that cannot stand between thousands, and none has a decimal point."""
+    cells = [cell.strip() for row in rows for cell in row]
+    return any(map(_COMMA_NUMBER.match, cells)) and not any(map(_POINT_NUMBER.match, cells))
 
 
 def _is_number(cell: str) -> bool:
@@ -131,16 +149,21 @@ def _is_number(cell: str) -> bool:
 
 
 def _check_header(rows: list[list[str]]) -> None:
-    """Refuse a first row that is data: mostly numbers, or a value that its column repeats."""
+    """Refuse a first row that is data: half numbers, or a third of it numbers and values that their columns repeat.
+
+    One repeated value among many names is a name: a column `married` may hold married and single.
+    """
     header = [cell.strip() for cell in rows[0]]
     numbers = [cell for cell in header if _is_number(cell)]
     counted = [str(index) for index in range(len(numbers))]
-    looks_like_data = 2 * len(numbers) >= len(header) and numbers != counted
+    counts = numbers == counted
+    looks_like_data = 2 * len(numbers) >= len(header) and not counts
     body = [row for row in rows[1:2000] if len(row) == len(header)]
+    repeated = 0
     for index, cell in enumerate(header):
         seen = Counter(row[index].strip() for row in body)
-        looks_like_data |= bool(cell) and seen[cell] >= 2 and seen[cell] >= 0.02 * len(body)
-    if looks_like_data:
+        repeated += bool(cell) and not _is_number(cell) and seen[cell] >= 2 and seen[cell] >= 0.02 * len(body)
+    if looks_like_data or (repeated and 3 * (repeated + len(numbers)) >= len(header)):
         names = ", ".join(cell[:30] for cell in header[:10])
         raise Rejected(
             "no_header",

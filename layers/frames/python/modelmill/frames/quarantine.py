@@ -17,6 +17,7 @@ Integers = np.ndarray[Any, np.dtype[np.int64]]
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 USED = 0
 _CODE: dict[Reason, int] = {reason: code for code, reason in enumerate(REASONS, start=1)}
+_MANY_UNLABELLED = 0.05
 _REPEATED = 0.2
 """Above this share repeated rows are not accidents but what such data are: few columns of few values."""
 
@@ -62,6 +63,7 @@ def judge(
         codes[(codes == USED) & mask] = _CODE[reason]
 
     mark("missing_target", _numpy(pc.is_null(labels)))
+    unlabelled = labels.null_count
     empty = np.ones(len(labels), np.bool_)
     too_long = np.zeros(len(labels), np.bool_)
     for column in inputs.columns:
@@ -74,6 +76,9 @@ def judge(
     repeated = _repeats(codes, identities, names)
     conflicts = _conflicts(codes, digests, names)
     warnings = []
+    if unlabelled > _MANY_UNLABELLED * len(codes):
+        text = f"{unlabelled:,} of {len(codes):,} rows have no target (empty, or NA, null, ? and their like); left out"
+        warnings.append(DataWarning(code="unlabelled_rows", message=text))
     if keep_repeated and repeated.sum() > _REPEATED * len(codes):
         text = f"{repeated.sum():,} rows repeat another row; there are too many to be accidents, so they are used"
         warnings.append(DataWarning(code="repeated_rows_kept", message=text))

@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from modelmill.core.data.cells import MISSING, NONE, undecorated
 from modelmill.core.errors import ModelmillError
 from modelmill.core.model.tokens import MAX_TOKENS, ngrams, tokens
 
 Columns = Mapping[str, Sequence[object]]
 Arrays = dict[str, NDArray[Any]]
 
-_MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
+_MISSING = frozenset(text.lower() for text in (*MISSING, NONE))
+_NUMBERS = {"true": "1", "false": "0"}
 _LARGEST = 1e30  # well inside float32, so that differences and products in the graph stay finite
 
 
@@ -131,7 +133,7 @@ def number_of(value: object, name: str) -> float:
     if isinstance(text, str) and text.lower() in _MISSING:
         return math.nan
     try:
-        number = float({"true": "1", "false": "0"}.get(text, text) if isinstance(text, str) else text)
+        number = float(_NUMBERS.get(text.lower()) or undecorated(text) if isinstance(text, str) else text)
     except ValueError:
         raise ModelmillError(
             "bad_value", f"the field {name!r} must be a number", hint="send a JSON number, or null if it is missing"

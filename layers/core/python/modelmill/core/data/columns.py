@@ -16,6 +16,8 @@ LONG_TEXT_WORDS, LONG_TEXT_CJK = 5.0, 8.0
 SHORT_TEXT_WORDS, SHORT_TEXT_CJK = 3.0, 4.0
 _ALMOST = 0.98
 _ID_WORDS = frozenset({"id", "ids", "uid", "uuid", "guid", "index", "idx", "rowid", "unnamed", "编号", "序号", "主键"})
+_UNNAMED = re.compile(r"column_\d+$")
+"""What the reader calls a column without a name: integers there are the row numbers that pandas and R write."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_a-zA-Z]+")
 
 
@@ -83,10 +85,14 @@ def _is_key(summary: ColumnSummary) -> bool:
     """True for numbers that name a row or a thing rather than measure it."""
     if not summary.is_integer or summary.minimum is None or summary.maximum is None:
         return False
-    if _ID_WORDS & set(name_words(summary.name)) and (summary.distinct > 100 or summary.distinct_ratio > 0.9):
+    named = _ID_WORDS & set(name_words(summary.name)) or _UNNAMED.match(summary.name)
+    if named and (summary.distinct > 100 or summary.distinct_ratio > 0.9):
         return True
     run = summary.maximum - summary.minimum + 1
-    return summary.values >= 20 and summary.distinct_ratio >= 0.95 and run == summary.values
+    if summary.values >= 20 and summary.distinct_ratio >= 0.95 and run == summary.values:
+        return True
+    # What is left of a running number after rows were dropped: measures in so narrow a range would repeat.
+    return summary.values >= 100 and summary.distinct_ratio >= 0.97 and run <= 5 * summary.values
 
 
 def _kind_of_strings(summary: ColumnSummary) -> ColumnKind:
@@ -128,3 +134,8 @@ def can_be_classes(summary: ColumnSummary) -> bool:
     if summary.values == 0 or summary.distinct < 1.5 or is_regression_target(summary) or summary.is_almost_empty:
         return False
     return summary.distinct <= 20 or (summary.distinct <= 200 and summary.distinct_ratio <= 0.1)
+
+
+def looks_like_classes(summary: ColumnSummary) -> bool:
+    """True if its values alone, without a telling name, say classes: no fractions, and not numbers of many values."""
+    return can_be_classes(summary) and (not summary.is_number or (summary.is_integer and summary.distinct < 20.5))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelmill.core.data.columns import MAX_CATEGORIES, ColumnSummary, is_regression_target, kind_of, listed
-from modelmill.core.data.target import guess_target
+from modelmill.core.data.target import Guess, guess_target
 from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import MAX_CLASSES
@@ -39,7 +39,8 @@ def make_plan(summaries: Sequence[ColumnSummary], recipe: Recipe) -> Plan:
     _check_table(summaries)
     by_name = {summary.name: summary for summary in summaries}
     _check_names(by_name, recipe)
-    target = recipe.target or guess_target(summaries)
+    guess = Guess(recipe.target) if recipe.target else guess_target(summaries)
+    target = guess.name
     _check_target(by_name[target])
     chosen = [s for s in summaries if s.name != target and (recipe.inputs is None or s.name in recipe.inputs)]
     kinds = {s.name: kind_of(s) for s in summaries} | {target: "category"}
@@ -53,8 +54,19 @@ def make_plan(summaries: Sequence[ColumnSummary], recipe: Recipe) -> Plan:
         target,
         tuple(inputs),
         tuple(Column(name=s.name, kind=kinds[s.name]) for s in summaries),
-        tuple(_warnings(task, [s for s in chosen if s.name not in used], by_name, kinds, used)),
+        (*_doubts(guess), *_warnings(task, [s for s in chosen if s.name not in used], by_name, kinds, used)),
     )
+
+
+def _doubts(guess: Guess) -> list[DataWarning]:
+    """That the target was guessed, where another column could be it."""
+    if not guess.rivals:
+        return []
+    text = (
+        f"no column has the name of a target; {guess.name!r} was taken. To predict another column, such as"
+        f" {listed(guess.rivals[:5])}, name it in recipe.yaml: `target: COLUMN`"
+    )
+    return [DataWarning(code="target_guessed", message=text)]
 
 
 def _check_table(summaries: Sequence[ColumnSummary]) -> None:

@@ -4,8 +4,17 @@ Tiers from certain to desperate; within a tier the last column wins, because tar
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from modelmill.core.data.columns import ColumnSummary, can_be_classes, is_regression_target, listed, name_words
+from modelmill.core.data.columns import (
+    ColumnSummary,
+    can_be_classes,
+    is_regression_target,
+    kind_of,
+    listed,
+    looks_like_classes,
+    name_words,
+)
 from modelmill.core.errors import Rejected
 
 _DECISIVE = ("label", "labels", "target", "class", "outcome", "标签", "目标", "类别", "分类", "标注")
@@ -19,7 +28,8 @@ _OUTCOMES = (
     "converted", "subscribed", "recommended", "satisfaction", "satisfied", "stroke", "disease", "death", "died",
     "canceled", "cancelled", "cancellation", "toxic", "won", "winner", "decision", "risk", "readmitted",
     "returned", "hired", "admitted", "passed", "failed", "failure", "outcome", "deposit", "creditability",
-    "tomorrow", "是否",
+    "tomorrow", "bought", "buy", "buys", "deny", "denied", "readmit", "admit", "vote", "voted", "是否", "违约", "流失",
+    "患病", "购买",
 )  # fmt: skip
 _MAYBE = ("category", "income", "salary", "type", "genre", "rating", "stars", "quality", "grade", "score", "status",
           "result", "类型", "结果", "评分", "等级")  # fmt: skip
@@ -60,37 +70,57 @@ _TIERS: tuple[Callable[[ColumnSummary], bool], ...] = (
     lambda s: _mentions(s, _DECISIVE + _USUAL),
     lambda s: _named(s, _MAYBE),
 )
+_CERTAIN_TIERS = 3
 
 
-def guess_target(summaries: Sequence[ColumnSummary]) -> str:
-    """The target's name; raises Rejected (`missing_target`, or `one_class` for a file with nothing to tell apart)."""
-    for name in _DECISIVE:
-        for summary in summaries:
-            if _named(summary, (name,)) and not (summary.is_long_text and summary.distinct_ratio > 0.5):
-                return summary.name
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """The target's name; `rivals` are columns that could as well be it, none if the name of the target is telling."""
+
+    name: str
+    rivals: tuple[str, ...] = ()
+
+
+def guess_target(summaries: Sequence[ColumnSummary]) -> Guess:
+    """The target; raises Rejected (`missing_target`, or `one_class` for a file with nothing to tell apart)."""
     classes = [summary for summary in summaries if can_be_classes(summary)]
-    for tier in _TIERS:
-        found = [summary.name for summary in classes if tier(summary)]
+    for name in _DECISIVE:
+        for place, summary in enumerate(summaries):
+            if not _named(summary, (name,)) or (summary.is_long_text and summary.distinct_ratio > 0.5):
+                continue
+            if name == "class" and _ends_with_outcome(summaries[place + 1 :]):
+                continue  # a class of cabins, or of a school
+            return Guess(summary.name)
+    for tier, fits in enumerate(_TIERS):
+        found = [summary.name for summary in classes if fits(summary)]
         if found:
-            return found[-1]
+            return Guess(found[-1], () if tier < _CERTAIN_TIERS else _rivals(classes, found[-1]))
     return _by_place(summaries, classes)
 
 
-def _by_place(summaries: Sequence[ColumnSummary], classes: Sequence[ColumnSummary]) -> str:
-    """An amount at the end of the row, else the last column, the first, any; an empty column has no place."""
-    filled = [summary for summary in summaries if not summary.is_almost_empty]
+def _ends_with_outcome(after: Sequence[ColumnSummary]) -> bool:
+    return any(can_be_classes(summary) and _is_outcome(summary) and _is_binary(summary) for summary in after)
+
+
+def _rivals(classes: Sequence[ColumnSummary], name: str) -> tuple[str, ...]:
+    return tuple(summary.name for summary in classes if summary.name != name and looks_like_classes(summary))
+
+
+def _by_place(summaries: Sequence[ColumnSummary], classes: Sequence[ColumnSummary]) -> Guess:
+    """An amount at the end of the row, else the last column, the first, any; empty columns and keys have no place."""
+    filled = [s for s in summaries if not s.is_almost_empty and (s.distinct < 1.5 or kind_of(s) != "identifier")]
     amounts = [s.name for s in filled[-2:] if is_regression_target(s) and _words(s) & _AMOUNTS]
     if amounts:
-        return amounts[-1]
-    names = [summary.name for summary in classes]
+        return Guess(amounts[-1])
+    names = [summary.name for summary in classes if looks_like_classes(summary)]
     for place in (filled[-1:], filled[:1]):
         if place and place[0].name in names:
-            return place[0].name
-    return names[-1] if names else _nothing_found(summaries, filled)
+            return Guess(place[0].name, _rivals(classes, place[0].name))
+    return Guess(names[-1], _rivals(classes, names[-1])) if names else Guess(_nothing_found(summaries, filled))
 
 
 def _nothing_found(summaries: Sequence[ColumnSummary], filled: Sequence[ColumnSummary]) -> str:
-    numbers = [s for s in filled[-1:] if is_regression_target(s)]
+    numbers = [s for s in filled[-1:] if s.is_number and s.distinct > 1.5]
     if numbers:
         return numbers[0].name
     hint = "name it in recipe.yaml: `target: COLUMN`, or call the column `label`"
