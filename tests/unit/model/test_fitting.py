@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from modelmill.core.errors import Rejected
 from modelmill.core.model.tokens import ngrams, tokens
-from modelmill.training.evaluate import metrics
+from modelmill.training.evaluate import metrics, summary
 from modelmill.training.lbfgs import minimise
 from modelmill.training.logistic import SparseRows, fit, predict
 from modelmill.training.scores import best_scale, log_loss
@@ -118,3 +118,20 @@ def test_the_interval_covers_the_value_and_has_the_width_of_theory(seed: int) ->
     assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
     theory = 2 * 1.96 * np.sqrt(accuracy["value"] * (1 - accuracy["value"]) / 400)
     assert accuracy["high"] - accuracy["low"] == pytest.approx(theory, rel=0.2)
+
+
+@pytest.mark.parametrize(("right", "verdict"), [(0.5, True), (0.9, False)])
+def test_a_model_that_is_no_better_than_the_majority_says_so(right: float, verdict: bool) -> None:
+    labels = np.arange(200) % 2
+    hit = np.random.default_rng(0).permutation(200) < 200 * right
+    scores = metrics(np.eye(2, dtype=np.float32)[np.where(hit, labels, 1 - labels)], labels, ["a", "b"], 7)
+    assert ("no better" in summary(scores)) == verdict
+
+
+def test_rare_classes_that_are_found_make_a_model_better_than_the_majority() -> None:
+    labels = np.r_[np.zeros(970, np.int64), np.ones(30, np.int64)]
+    answers = labels.copy()
+    answers[:20], answers[-10:] = 1, 0
+    scores = metrics(np.eye(2, dtype=np.float32)[answers], labels, ["a", "b"], 7)
+    assert scores["accuracy"]["value"] <= scores["majority_baseline"]
+    assert "no better" not in summary(scores)

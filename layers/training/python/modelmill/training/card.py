@@ -6,6 +6,7 @@ Headings after Mitchell et al. 2019, "Model Cards for Model Reporting".
 from typing import Any
 
 from modelmill.core.model.spec import RunSpec
+from modelmill.training.evaluate import is_no_better
 
 _SCORES = {
     "accuracy": "Accuracy",
@@ -40,6 +41,11 @@ def card(spec: RunSpec, family: str, metrics: dict[str, Any], precision: str) ->
             f"On {metrics['test_rows']:,} test rows that neither training nor selection saw, with 95 % intervals by",
             "bootstrap over rows. Always answering the most frequent class is right for the share",
             f"{metrics['majority_baseline']:.4f} of them.",
+            *(
+                ["", "**The test rows do not show that this model is better than that.**"]
+                if is_no_better(metrics)
+                else []
+            ),
             "",
             "| metric | value | 95 % interval |",
             "|---|---|---|",

@@ -51,10 +51,19 @@ def probabilities_of_rows(net: Net, features: Features, rows: Rows) -> Probabili
 
 def summary(scores: dict[str, Any]) -> str:
     """One line for people."""
-    accuracy = scores["accuracy"]
+    accuracy, majority = scores["accuracy"], scores["majority_baseline"]
+    verdict = ": no better than always answering it" if is_no_better(scores) else ""
     return (
         f"accuracy {accuracy['value']:.4f} ({accuracy['low']:.4f} to {accuracy['high']:.4f}) "
-        f"on {scores['test_rows']:,} test rows, majority class {scores['majority_baseline']:.4f}"
+        f"on {scores['test_rows']:,} test rows, majority class {majority:.4f}{verdict}"
+    )
+
+
+def is_no_better(scores: dict[str, Any]) -> bool:
+    """True if balanced accuracy may be that of an answer without a look at the row: 1 / classes."""
+    occurring = sum(row["support"] > 0 for row in scores["per_class"])
+    return bool(
+        scores["balanced_accuracy"]["low"] <= 1 / occurring and scores["accuracy"]["low"] <= scores["majority_baseline"]
     )
 
 
