@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -145,6 +146,13 @@ def test_another_recipe_gives_another_version_and_split(tmp_path: Path, recipe: 
     first, second = prepared(tmp_path, reviews_csv()), prepared(tmp_path, reviews_csv(), recipe=recipe)
     assert describe(first, Recipe(), RUN)[0].version != describe(second, recipe, RUN)[0].version
     assert rows_of(first, "test") != rows_of(second, "test")
+
+
+def test_other_rules_give_another_version(tmp_path: Path) -> None:
+    """A run must not read the rows that an older release, which inferred otherwise, stored for the same file."""
+    now = prepared(tmp_path, flowers_csv())
+    before = replace(now, plan=replace(now.plan, inputs=now.plan.inputs[1:]))
+    assert describe(before, Recipe(), RUN)[0].version != describe(now, Recipe(), RUN)[0].version
 
 
 def test_one_changed_cell_gives_another_version(tmp_path: Path) -> None:

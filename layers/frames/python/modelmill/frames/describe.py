@@ -36,7 +36,7 @@ class Run:
 def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersion, RunSpec]:
     """The version and the specification; raises Rejected (`bad_recipe`, `bad_name`, `too_many_columns`)."""
     model = check_name("model", recipe.model or run.dataset)
-    plan, version = prepared.plan, version_id(prepared.content, recipe, VERSION)
+    plan, version = prepared.plan, version_id(prepared.content, recipe, VERSION, prepared.decided())
     prefix = dataset_prefix(run.tenant, run.dataset, version)
     document = DatasetVersion(
         dataset=run.dataset,

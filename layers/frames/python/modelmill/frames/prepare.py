@@ -79,6 +79,17 @@ class Prepared:
         """Quarantine reason → number of rows."""
         return dict(Counter(row["reason"] for row in self.quarantine))
 
+    def decided(self) -> dict[str, Any]:
+        """Task, target, inputs, classes and the number of rows in each split and of each reason, as JSON values."""
+        return {
+            "task": self.plan.task,
+            "target": self.plan.target,
+            "inputs": [column.model_dump() for column in self.plan.inputs],
+            "labels": self.labels,
+            "splits": {name: table.num_rows for name, table in self.splits.items()},
+            "quarantine": self.reasons,
+        }
+
 
 def load(path: Path, name: str) -> Loaded:
     """Read and clean a whole file; raises what `readers.read` raises."""

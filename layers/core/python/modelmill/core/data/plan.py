@@ -41,7 +41,7 @@ def make_plan(summaries: Sequence[ColumnSummary], recipe: Recipe) -> Plan:
     _check_names(by_name, recipe)
     guess = Guess(recipe.target) if recipe.target else guess_target(summaries)
     target = guess.name
-    _check_target(by_name[target])
+    _check_target(by_name[target], named=recipe.target is not None)
     chosen = [s for s in summaries if s.name != target and (recipe.inputs is None or s.name in recipe.inputs)]
     kinds = {s.name: kind_of(s) for s in summaries} | {target: "category"}
     task = recipe.task or _guess_task(chosen, kinds)
@@ -92,7 +92,7 @@ def _check_names(by_name: dict[str, ColumnSummary], recipe: Recipe) -> None:
             raise Rejected("missing_input", f"the input {name!r} {why}", hint=f"the columns are: {columns}")
 
 
-def _check_target(summary: ColumnSummary) -> None:
+def _check_target(summary: ColumnSummary, *, named: bool) -> None:
     hint = "name another target in recipe.yaml: `target: COLUMN`"
     if summary.values == 0:
         raise Rejected("missing_target", f"the target {summary.name!r} has no values", hint=hint)
@@ -101,7 +101,8 @@ def _check_target(summary: ColumnSummary) -> None:
     if is_regression_target(summary):
         raise Rejected(
             "regression_unsupported",
-            f"the target {summary.name!r} is a measure (about {summary.distinct:.0f} different numbers), not a class",
+            f"the target {summary.name!r}{'' if named else ', which was guessed,'} is a measure"
+            f" (about {summary.distinct:.0f} different numbers), not a class",
             hint="this version classifies: put the numbers into classes, or " + hint,
         )
     keys = summary.distinct > 50 and summary.distinct_ratio > 0.5

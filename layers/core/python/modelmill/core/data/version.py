@@ -46,7 +46,11 @@ class DatasetVersion(BaseModel):
     warnings: list[DataWarning]
 
 
-def version_id(content_sha256: str, recipe: Recipe, code: str) -> str:
-    """The version of some content under a recipe: only the fields that change the rows count. 16 hex digits."""
+def version_id(content_sha256: str, recipe: Recipe, code: str, decided: object) -> str:
+    """The version of some content under a recipe: only the fields that change the rows count. 16 hex digits.
+
+    `decided` are the JSON values of what was inferred and how the rows fell: other rules make another version, so that
+    a run never reads rows that were stored under other rules.
+    """
     data = recipe.model_dump(mode="json", include={"task", "target", "inputs", "split", "seed"})
-    return digest_of({"content": content_sha256, "recipe": data, "code": code})[:16]
+    return digest_of({"content": content_sha256, "recipe": data, "code": code, "decided": decided})[:16]
