@@ -109,6 +109,40 @@ def test_a_body_that_is_no_json_is_refused(control: Control, body: str) -> None:
     assert json.loads(reply["body"])["error"]["message"]
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/octet-stream", ""])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PUT", "/v1/models/m/route"), ("POST", "/v1/pipelines"), ("POST", "/v1/datasets/reviews/uploads")],
+)
+def test_a_body_that_is_not_marked_as_json_is_415(control: Control, method: str, path: str, kind: str) -> None:
+    models.register("default", "m", "d1", {"status": "READY"})
+    status, code, _ = control.error(method, path, {"weights": {"1": 1.0}}, Content_Type=kind)
+    assert (status, code) == (415, "unsupported_media_type")
+
+
+def test_a_revision_that_no_route_reaches_is_refused(control: Control) -> None:
+    models.register("default", "m", "d1", {"status": "READY"})
+    body = {"weights": {"1": 1.0}, "revision": 10**60}
+    assert control.error("PUT", "/v1/models/m/route", body)[:2] == (422, "bad_request")
+
+
+def test_a_shadow_without_a_name_is_refused(control: Control) -> None:
+    models.register("default", "m", "d1", {"status": "READY"})
+    assert control.error("PUT", "/v1/models/m/route", {"weights": {"1": 1.0}, "shadow": ""})[0] == 422
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("GET", "/v1/nothing", None), ("POST", "/v1/models", None), ("POST", "/v1/pipelines", {})],
+)
+def test_a_wrong_request_is_told_where_the_right_one_is_described(
+    control: Control, method: str, path: str, body: Any
+) -> None:
+    error = control(method, path, body)[1]["error"]
+    assert "/v1/openapi.json" in error["hint"]
+    assert "Value error" not in error["message"]
+
+
 def test_the_local_clouds_event_which_names_its_version_is_taken_too(control: Control) -> None:
     asked = event("serve/control") | {"version": "1.0"}
     assert control.module.handler(asked, None)["statusCode"] == 200

@@ -94,6 +94,7 @@ def test_only_the_outputs_that_were_asked_for_come_back(predict: Predict) -> Non
         ({"inputs": ["x"]}, 400, "an object with a 'name'"),
         ({"inputs": [{"name": 1}]}, 400, "an object with a 'name'"),
         ({"inputs": [REVIEW], "id": 7}, 400, "'id' must be a string, got a number"),
+        ({"inputs": [REVIEW], "parameters": []}, 400, "'parameters' must be an object, got a list"),
         ({"inputs": [REVIEW], "outputs": {}}, 400, "'outputs' must be a list"),
         ({"inputs": [REVIEW], "outputs": [{"name": "x"}]}, 400, "no output 'x'; it has: label, probabilities"),
         ({"inputs": [tensor("x", "BYTES", ["a"])]}, 400, "inputs[0] (x) is no input of this model; it knows: review"),
@@ -120,6 +121,18 @@ def test_bad_infer_requests_are_refused_in_the_protocols_shape(
     assert got == status
     assert list(answer) == ["error"]
     assert says in answer["error"]
+
+
+def test_optional_fields_may_be_null_as_some_clients_write_them(predict: Predict) -> None:
+    absent = {"id": None, "parameters": None, "outputs": None}
+    status, body = predict(REVIEWS, {"inputs": [REVIEW | {"parameters": None}], **absent})
+    assert (status, "id" in body, len(body["outputs"])) == (200, False, 2)
+
+
+def test_a_compressed_body_is_415_and_says_so(predict: Predict) -> None:
+    status, body = predict(REVIEWS, "\x1f", Content_Encoding="gzip")
+    assert (status, "gzip" in body["error"]) == (415, True)
+    assert predict(REVIEWS, {"inputs": [REVIEW]}, Content_Encoding="identity")[0] == 200
 
 
 def test_uneven_inputs_and_wrong_numbers_are_refused(predict: Predict) -> None:

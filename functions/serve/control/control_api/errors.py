@@ -17,6 +17,7 @@ _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
 # Where in a request a value stood: no help to somebody who reads the field's name.
 _PLACES = ("body", "path", "query", "header")
 _SHOWN = 3
+_HINT = "GET /v1/openapi.json describes every request"
 
 
 class ErrorDetail(BaseModel):
@@ -63,21 +64,22 @@ def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
     problems = error.errors()
     if any(problem["type"] == "json_invalid" for problem in problems):
-        return _reply(request, 400, {"code": "bad_json", "message": "the body is not JSON"})
+        return _reply(request, 400, {"code": "bad_json", "message": "the body is not JSON", "hint": _HINT})
     message = "; ".join(map(_sentence, problems[:_SHOWN]))
-    return _reply(request, 422, {"code": "bad_request", "message": message})
+    return _reply(request, 422, {"code": "bad_request", "message": message, "hint": _HINT})
 
 
 def _sentence(problem: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in problem["loc"] if part not in _PLACES)
-    return f"{where or 'body'}: {problem['msg']}"
+    return f"{where or 'body'}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     code = _CODES.get(error.status_code, "bad_request")
     message = f"{request.method} {request.scope['path']}: {error.detail}"
-    return _reply(request, error.status_code, {"code": code, "message": message}, dict(error.headers or {}))
+    body = {"code": code, "message": message, "hint": _HINT}
+    return _reply(request, error.status_code, body, dict(error.headers or {}))
 
 
 def _internal(request: Request, error: Exception) -> Response:

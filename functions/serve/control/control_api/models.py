@@ -15,14 +15,16 @@ from modelmill.core.names import check_name
 from modelmill.core.serve.route import Route
 
 router = APIRouter(tags=["models"])
+MAX_REVISION = 10**15
+"""Above any revision that a route reaches, and below what DynamoDB or a reader of JSON would round."""
 
 
 class NewRoute(Body):
     """Shares of the traffic per version, summing to 1; a version that shadows them; the revision that it replaces."""
 
     weights: dict[str, float] = Field(min_length=1, max_length=100)
-    shadow: str | None = None
-    revision: int | None = Field(None, ge=0)
+    shadow: str | None = Field(None, min_length=1)
+    revision: int | None = Field(None, ge=0, lt=MAX_REVISION)
 
 
 @router.get("/models")
@@ -48,7 +50,8 @@ def delete_model(model: str, caller: CallerDep, force: bool = False) -> dict[str
     """Remove the model's versions and packages for good; with `force` also while it has a route."""
     found = _found(caller.tenant, model)
     if found["route"] and not force:
-        raise Conflict("model_routed", f"{model!r} has a route: it answers requests", hint="add ?force=true")
+        hint = "add ?force=true, or --force on the command line"
+        raise Conflict("model_routed", f"{model!r} has a route: it answers requests", hint=hint)
     removal.remove_model(caller.tenant, found["name"], caller.key_name)
     return {"deleted": found["name"]}
 
@@ -117,7 +120,7 @@ def _expected(if_match: str | None, revision: int | None) -> int | None:
     if if_match is None or if_match.strip() == "*":
         return revision
     digits = if_match.strip().strip('"')
-    if not digits.isascii() or not digits.isdecimal() or len(digits) > 15:
+    if not digits.isascii() or not digits.isdecimal() or len(digits) >= len(str(MAX_REVISION)):
         raise ModelmillError("bad_request", "If-Match: not a revision of a route", hint='for example If-Match: "3"')
     return int(digits)
 

@@ -58,6 +58,7 @@ ENDPOINTS = (
     Endpoint(re.compile(f"/v2{_MODEL}/ready"), "GET", lambda plane, call, _event: plane.ready(call)),
     Endpoint(re.compile(f"/v2{_MODEL}"), "GET", lambda plane, call, _event: plane.describe(call)),
 )
+_PATHS = "POST /v1/models/MODEL/predict, POST /v2/models/MODEL/infer, GET /v2/models/MODEL"
 _PUBLIC = ("/v2/health/live", "/v2/health/ready")
 
 
@@ -102,7 +103,12 @@ def answer(plane: DataPlane, event: Event) -> Reply:
 
 
 def body_of(event: Event) -> Any:
-    """The request's JSON document; raises ModelmillError (413 over the limit, 400 with the position of the fault)."""
+    """The request's JSON; raises ModelmillError (413 over the limit, 415 if compressed, 400 with the fault's place)."""
+    encoding = _headers(event).get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise ModelmillError(
+            "unsupported_encoding", f"the body is {encoding:.20}", status=415, hint="send it without Content-Encoding"
+        )
     text = event.get("body") or ""
     if len(text) * 4 > LAMBDA_PAYLOAD_BYTES and (size := len(text.encode(errors="replace"))) > LAMBDA_PAYLOAD_BYTES:
         raise _too_large(size, "request")
@@ -133,7 +139,7 @@ def _endpoint(path: str, method: str) -> tuple[Endpoint, dict[str, str | None]]:
             if method != endpoint.method:
                 raise MethodNotAllowed(method[:20], endpoint.method)
             return endpoint, found.groupdict()
-    raise ModelmillError("not_found", "there is nothing at this path", status=404, hint="see the API reference")
+    raise ModelmillError("not_found", "there is nothing at this path", status=404, hint=_PATHS)
 
 
 def _tenant(context: Event) -> str:

@@ -16,6 +16,12 @@ from modelmill.serving.instances import Columns, Field, check_rows, json_name, n
 _INTEGERS = frozenset(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
 _NUMBERS = _INTEGERS | {"FP16", "FP32", "FP64"}
 
+_OPTIONAL: dict[str, tuple[type, str]] = {
+    "id": (str, "a string"),
+    "outputs": (list, "a list"),
+    "parameters": (dict, "an object"),
+}
+
 
 def check_request(body: object) -> dict[str, Any]:
     """The body as an infer request; raises ModelmillError (400, or 415 for binary tensors)."""
@@ -23,10 +29,11 @@ def check_request(body: object) -> dict[str, Any]:
         raise _bad(f"the body must be an object, got {json_name(body)}")
     if not isinstance(body.get("inputs"), list) or not body["inputs"]:
         raise _bad("'inputs' must be a list of at least one tensor")
-    if not isinstance(body.get("id", ""), str):
-        raise _bad(f"'id' must be a string, got {json_name(body['id'])}")
-    if not isinstance(body.get("outputs", []), list):
-        raise _bad(f"'outputs' must be a list, got {json_name(body['outputs'])}")
+    # Some clients write null for what is optional and was not given.
+    body = {name: value for name, value in body.items() if value is not None}
+    for name, (kind, article) in _OPTIONAL.items():
+        if not isinstance(body.get(name, kind()), kind):
+            raise _bad(f"{name!r} must be {article}, got {json_name(body[name])}")
     tensors = [*body["inputs"], *body.get("outputs", [])]
     for tensor in tensors:
         if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
