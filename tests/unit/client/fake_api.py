@@ -54,7 +54,8 @@ class FakeApi:
         return _missing("path", "/".join(path))
 
     def _models(self, method: str, path: list[str], body: Any) -> tuple[int, Any]:
-        version = {"version": "1", "digest": "d" * 64, "metrics": METRICS, "candidate": "c", "created": "now"}
+        version = {"version": "1", "digest": "d" * 64, "metrics": METRICS, "candidate": "ngram-linear"}
+        version["created"] = "2026-11-24T16:03:01.209Z"
         if not path:
             return 200, {"models": [{"name": "m", "route": self.route}]}
         if path[0] != "m":

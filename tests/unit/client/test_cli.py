@@ -69,6 +69,30 @@ def test_registry_commands(api: FakeApi, file: Path) -> None:
     assert "look" in modelmill("show", "default|d|u0|rows.csv").stdout
 
 
+def test_tables_fit_a_terminal_of_80_columns(api: FakeApi, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ok("push", str(file), "--name", "d", "--wait")
+    assert len(modelmill("runs").stdout.splitlines()) == 1 + len(api.uploads)
+    version = modelmill("models", "m").stdout.splitlines()[-1]
+    assert "0.9000 [0.8000, 0.9500]" in version
+    assert version.split()[-2:] == ["2026-11-24", "16:03"]
+    shown = modelmill("show", "default|d|u0|rows.csv").stdout
+    assert "3 read, 2 used, 1 quarantined" in shown
+    assert "%" not in shown  # what is done is not also said in per cent
+
+
+def test_predict_says_which_version_answered(api: FakeApi) -> None:
+    result = modelmill("predict", "m", "--text", "hi")
+    assert result.stderr == "answered by m version 1\n"
+    assert api.seen
+
+
+def test_as_many_runs_as_the_api_gives_and_no_more(api: FakeApi) -> None:
+    assert ok("runs", "--limit", "200") == {"pipelines": []}
+    assert modelmill("runs", "--limit", "201").returncode == 2
+    assert api.seen == [("GET", "/v1/pipelines?limit=200")]
+
+
 def test_three_ways_to_give_rows(api: FakeApi, tmp_path: Path) -> None:
     assert ok("predict", "m", "--text", "hi")["predictions"][0]["row"] == {"text": "hi"}
     # The contract's `--json ROW` gives a row and asks for JSON in one.

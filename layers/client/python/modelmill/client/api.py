@@ -190,7 +190,7 @@ def _target(url: str | None, token: str | None) -> tuple[str, str]:
             "no_url", "there is no local cloud, and MODELMILL_URL is not set", hint="start one with: modelmill up"
         )
     if not token:
-        raise ModelmillError("no_token", "MODELMILL_TOKEN is not set", status=401)
+        raise ModelmillError("no_token", "MODELMILL_TOKEN is not set", status=401, hint=f"it holds the key for {url}")
     return url, token
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from modelmill.client.cli.output import Json, console, emit, errors, note, table
-from modelmill.client.types import Run
+from modelmill.client.types import Run, Stage
 from modelmill.core.errors import ModelmillError
 
 
@@ -42,7 +42,7 @@ def push(
 
 
 def runs(
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200)] = 20,
     as_json: Json = False,
 ) -> None:
     """The newest pipeline runs."""
@@ -51,9 +51,9 @@ def runs(
 
         with Modelmill() as mill:
             found = mill.runs(limit)
-        rows = [(run.id, run.dataset, run.status, _model(run), _reason(run)) for run in found]
+        rows = [(run.id, run.dataset, run.status, _model(run) or _reason(run)) for run in found]
         body = {"pipelines": [run.raw for run in found]}
-        emit(as_json, body, lambda: table(("run", "dataset", "status", "model", "reason"), rows))
+        emit(as_json, body, lambda: table(("run", "dataset", "status", "outcome"), rows))
 
 
 def show(run: Annotated[str, typer.Argument(help="The run's id.")], as_json: Json = False) -> None:
@@ -68,21 +68,12 @@ def show(run: Annotated[str, typer.Argument(help="The run's id.")], as_json: Jso
 
 def show_run(run: Run) -> None:
     """A run for people."""
-    rows = [
-        (
-            stage.stage,
-            stage.candidate,
-            stage.status,
-            f"{stage.fraction:.0%}" if stage.fraction is not None else None,
-            stage.message,
-        )
-        for stage in run.stages
-    ]
+    rows = [(_stage(stage), _status(stage), stage.message) for stage in run.stages]
     out = console()
     out.print(f"[bold]{run.id}[/] of {run.dataset}: {run.status}")
-    table(("stage", "candidate", "status", "done", ""), rows)
+    table(("stage", "status", ""), rows)
     if run.rows:
-        out.print("rows: {read} read, {used} used, {quarantined} quarantined".format(**run.rows))
+        out.print("rows: {read:,} read, {used:,} used, {quarantined:,} quarantined".format(**run.rows))
     for warning in run.warnings:
         out.print(f"warning: {warning['message']}", markup=False)
     if run.reason:
@@ -102,8 +93,7 @@ def _follow(mill: Any, key: str) -> Run:
             mark = (stage.stage, stage.candidate, stage.status)
             if mark not in said:
                 said.add(mark)
-                who = f"{stage.stage} {stage.candidate}" if stage.candidate else stage.stage
-                note(f"  {stage.status.lower():<10} {who:<28} {stage.message}".rstrip())
+                note(f"  {stage.status.lower():<10} {_stage(stage):<22} {stage.message}".rstrip())
 
     run: Run = mill.wait(key, seen=seen)
     seen(run)
@@ -116,7 +106,9 @@ def _show_results(results: list[dict[str, Any]], waited: bool) -> None:
             console().print(f"{result['key']}: follow it with: modelmill runs", markup=False)
         elif result["status"] == "SUCCEEDED":
             model = result["model"] or {}
-            console().print(f"model {model.get('name')} version {model.get('version')} answers", markup=False)
+            # A recipe can keep traffic from it, so that it need not answer.
+            line = f"model {model.get('name')} version {model.get('version')}: modelmill models {model.get('name')}"
+            console().print(line, markup=False)
         else:
             reason = result["reason"] or {}
             console().print(f"{result['status']}: {reason.get('message', 'no reason was given')}", markup=False)
@@ -144,6 +136,14 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelmillError("no_file", f"{path} cannot be read: {error}") from error
+
+
+def _stage(stage: Stage) -> str:
+    return f"{stage.stage} {stage.candidate}" if stage.candidate else stage.stage
+
+
+def _status(stage: Stage) -> str:
+    return f"{stage.status} {stage.fraction:.0%}" if stage.status == "RUNNING" and stage.fraction else stage.status
 
 
 def _model(run: Run) -> str | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from modelmill.client.cli.output import Json, console, emit, errors, table
+from modelmill.client.cli.output import Json, console, emit, errors, note, table
 from modelmill.core.errors import ModelmillError
 
 Name = Annotated[str, typer.Argument(help="The model.", show_default=False)]
@@ -69,8 +69,7 @@ def predict(
         instances = [{"text": text}] if text is not None else _rows(row) if row is not None else _read(file)
         with Modelmill() as mill:
             answer = mill.predict(model, instances, version)
-        rows = [(one["label"], f"{one['score']:.4f}") for one in answer["predictions"]]
-        emit(as_json, answer, lambda: table(("label", "score"), rows))
+        emit(as_json, answer, lambda: _show_answer(answer))
 
 
 def delete(
@@ -139,6 +138,11 @@ def _read(path: Path | None) -> list[dict[str, Any]]:
     return _rows(text)
 
 
+def _show_answer(answer: dict[str, Any]) -> None:
+    table(("label", "score"), [(one["label"], f"{one['score']:.4f}") for one in answer["predictions"]])
+    note(f"answered by {answer['model']} version {answer['version']}")
+
+
 def _show_model(model: dict[str, Any], versions: list[dict[str, Any]]) -> None:
     out = console()
     out.print(f"[bold]{model['name']}[/]  {_weights(model.get('route')) or 'no route'}")
@@ -147,12 +151,12 @@ def _show_model(model: dict[str, Any], versions: list[dict[str, Any]]) -> None:
             one["version"],
             _accuracy(one.get("metrics") or {}),
             one.get("candidate"),
-            one["digest"][:16],
-            one.get("created"),
+            one["digest"][:12],
+            str(one.get("created", ""))[:16].replace("T", " "),
         )
         for one in versions
     ]
-    table(("version", "accuracy (95 %)", "candidate", "digest", "created"), rows)
+    table(("version", "accuracy (95 %)", "candidate", "digest", "created (UTC)"), rows)
 
 
 def _accuracy(metrics: dict[str, Any]) -> str | None:
