@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import boto3
 import pytest
 
+from modelmill.aws import key
 from modelmill.aws.records import audit, datasets, idempotency, keys, table
 from modelmill.core.data.version import DatasetVersion, Rows
 from modelmill.core.errors import ModelmillError
@@ -54,6 +55,29 @@ def test_a_key_opens_its_tenant_and_is_not_stored() -> None:
     assert keys.find("") is None
     assert keys.find("mm_" + "x" * 500) is None
     assert key not in json.dumps(boto3.client("dynamodb").scan(TableName=TABLE)["Items"])
+
+
+def test_keys_are_taken_back_by_name() -> None:
+    lost, again, other = (keys.create("default", name) for name in ("laptop", "laptop", "laptop2"))
+    foreign = keys.create("acme", "laptop")
+    assert keys.names("default") == ["laptop", "laptop", "laptop2"]
+    assert keys.revoke("default", "laptop") == 2
+    assert [keys.find(key) is None for key in (lost, again, other, foreign)] == [True, True, False, False]
+    assert keys.revoke("default", "laptop") == 0
+    assert keys.names("default") == ["laptop2"]
+
+
+def test_an_operator_makes_lists_and_takes_back_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert key.main(["create", "default", "laptop"]) == 0
+    made = capsys.readouterr().out.strip()
+    assert (keys.find(made) or {})["tenant"] == "default"
+    assert key.main(["list", "default"]) == 0
+    assert capsys.readouterr().out == "laptop\n"
+    assert key.main(["revoke", "default", "laptop"]) == 0
+    assert keys.find(made) is None
+    assert key.main(["revoke", "default", "laptop"]) == 1
+    assert key.main(["create", "no/tenant", "laptop"]) == 1
+    assert "is not a tenant name" in capsys.readouterr().err
 
 
 def test_an_idempotency_key_keeps_the_first_decision() -> None:

@@ -24,9 +24,9 @@ def ask(authorise: ModuleType, authorization: str) -> dict[str, Any]:
 
 
 def take_away() -> dict[str, Any]:
-    """Remove the one record of the table and return it."""
+    """Remove the one record that opens, and return it."""
     table = boto3.client("dynamodb")
-    (item,) = table.scan(TableName=TABLE)["Items"]
+    (item,) = (i for i in table.scan(TableName=TABLE)["Items"] if i["pk"]["S"].startswith("key#"))
     table.delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
     return dict(item)
 

@@ -19,7 +19,10 @@ def create(tenant: str, name: str) -> str:
 
 def restore(key: str, tenant: str, name: str) -> None:
     """Write the record of a key whose holder still has it (the table was lost); raises ConditionFailed if known."""
-    table.put(f"key#{sha256(key.encode())}", "key", {"tenant": tenant, "name": name, "created": now()}, new=True)
+    digest, record = sha256(key.encode()), {"tenant": tenant, "name": name, "created": now()}
+    # The way back first: no key may open that nobody can take back.
+    table.put(f"{tenant}#keys", f"{name}#{digest}", record)
+    table.put(f"key#{digest}", "key", record, new=True)
 
 
 def find(key: str) -> dict[str, Any] | None:
@@ -27,3 +30,17 @@ def find(key: str) -> dict[str, Any] | None:
     if not key.startswith(PREFIX) or len(key) > 128:
         return None
     return table.get(f"key#{sha256(key.encode())}", "key")
+
+
+def names(tenant: str) -> list[str]:
+    """The names of the tenant's keys, in order; a name that has several keys as often."""
+    return [item["sk"]["S"].rpartition("#")[0] for item in table.query(f"{tenant}#keys")]
+
+
+def revoke(tenant: str, name: str) -> int:
+    """Take back all keys of this name; how many there were."""
+    digests = [item["sk"]["S"].rpartition("#")[2] for item in table.query(f"{tenant}#keys", f"{name}#")]
+    for digest in digests:
+        table.delete(f"key#{digest}", "key")
+        table.delete(f"{tenant}#keys", f"{name}#{digest}")
+    return len(digests)
