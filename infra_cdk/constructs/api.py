@@ -138,7 +138,7 @@ class Api(Construct):
 
 
 def _integration(function: lambda_.IFunction) -> apigateway.LambdaIntegration:
-    return apigateway.LambdaIntegration(function, proxy=True, allow_test_invoke=False, scope_permission_to_method=False)
+    return apigateway.LambdaIntegration(function, proxy=True, scope_permission_to_method=False)
 
 
 def _refusal(code: str, message: str | None, hint: str | None) -> str:
