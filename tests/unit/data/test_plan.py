@@ -189,3 +189,10 @@ def test_text_of_reviews(tmp_path: Path) -> None:
     result = prepared(tmp_path, reviews_csv())
     assert (result.plan.task, result.plan.target) == ("text-classification", "recommended")
     assert result.warnings == []
+
+
+def test_a_measure_that_was_cut_into_the_classes_is_suspected(tmp_path: Path) -> None:
+    rows = [(grams, "yes" if grams < 2_500 else "no", grams % 7) for grams in range(1_000, 4_000, 23)]
+    text = "\n".join(["grams,low,other", *(f"{grams}.5,{low},{other}.5" for grams, low, other in rows)])
+    codes = {w.code: w.message for w in prepared(tmp_path, text, recipe=Recipe(target="low")).warnings}
+    assert codes["leak_suspected"].endswith("? grams")

@@ -160,5 +160,7 @@ def test_other_commas_stay(tmp_path: Path, cell: str) -> None:
 def test_a_column_may_have_the_name_of_one_of_its_values(tmp_path: Path) -> None:
     rows = "".join(f"{n},{n * 2.5},{('married', 'single')[n % 2]},x{n},0\n" for n in range(30))
     assert loaded(tmp_path, f"nr,pay,married,job,kids\n{rows}").table.num_rows == 30
+    texts = "".join(f"one of some longer texts {n},{('spam', 'ham')[n % 2]}\n" for n in range(30))
+    assert loaded(tmp_path, f"message,spam\n{texts}").table.column_names == ["message", "spam"]
     with pytest.raises(Rejected, match="looks like data"):
         loaded(tmp_path, "good stuff,pos\n" + "".join(f"text {n},{('pos', 'neg')[n % 2]}\n" for n in range(30)))

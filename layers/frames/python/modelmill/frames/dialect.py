@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from modelmill.core.data.cells import MISSING
 from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import CELL_CHARACTERS, COLUMNS
@@ -149,9 +150,9 @@ def _is_number(cell: str) -> bool:
 
 
 def _check_header(rows: list[list[str]]) -> None:
-    """Refuse a first row that is data: half numbers, or a third of it numbers and values that their columns repeat.
+    """Refuse a first row that is data: half numbers, or a value that its column repeats and no cell that is a name.
 
-    One repeated value among many names is a name: a column `married` may hold married and single.
+    A column `spam` may hold spam and ham: then a word over numbers or over sentences tells that the row is names.
     """
     header = [cell.strip() for cell in rows[0]]
     numbers = [cell for cell in header if _is_number(cell)]
@@ -159,17 +160,27 @@ def _check_header(rows: list[list[str]]) -> None:
     counts = numbers == counted
     looks_like_data = 2 * len(numbers) >= len(header) and not counts
     body = [row for row in rows[1:2000] if len(row) == len(header)]
-    repeated = 0
+    repeated = False
     for index, cell in enumerate(header):
         seen = Counter(row[index].strip() for row in body)
-        repeated += bool(cell) and not _is_number(cell) and seen[cell] >= 2 and seen[cell] >= 0.02 * len(body)
-    if looks_like_data or (repeated and 3 * (repeated + len(numbers)) >= len(header)):
+        repeated |= bool(cell) and seen[cell] >= 2 and seen[cell] >= 0.02 * len(body)
+    names_something = any(_is_name(cell, [row[index] for row in body]) for index, cell in enumerate(header))
+    if looks_like_data or (repeated and not names_something):
         names = ", ".join(cell[:30] for cell in header[:10])
         raise Rejected(
             "no_header",
             f"the first row looks like data, not like column names: {names}",
             hint="add a first row with a name for each column, for example: text,label",
         )
+
+
+def _is_name(cell: str, column: list[str]) -> bool:
+    """True for a word over numbers, or a word or two over sentences."""
+    values = [value for value in column if value.strip()]
+    if cell in MISSING or not values or _is_number(cell):
+        return False
+    words = sum(len(value.split()) for value in values) / len(values)
+    return sum(map(_is_number, values)) > 0.9 * len(values) or (words >= 5 and len(cell.split()) <= 2)
 
 
 def unique_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[DataWarning, ...]]:

@@ -17,6 +17,7 @@ Integers = np.ndarray[Any, np.dtype[np.int64]]
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 USED = 0
 _CODE: dict[Reason, int] = {reason: code for code, reason in enumerate(REASONS, start=1)}
+_MIN_ROWS_FOR_RANGES = 100
 _MANY_UNLABELLED = 0.05
 _REPEATED = 0.2
 """Above this share repeated rows are not accidents but what such data are: few columns of few values."""
@@ -118,11 +119,14 @@ def _numpy(column: pa.ChunkedArray) -> Booleans:
 
 
 def find_leaks(inputs: pa.Table, labels: pa.ChunkedArray) -> list[DataWarning]:
-    """Inputs of which each value, coming back often, goes with one class only."""
+    """Inputs that give the class away: each value, coming back often, or each range of numbers goes with one only."""
     leaks = []
     table = inputs.append_column("\x00label", labels)
     for name in inputs.column_names:
         known = table.select([name, "\x00label"]).drop_null()
+        if pa.types.is_floating(known.schema.field(0).type) and _ranges_are_apart(known):
+            leaks.append(name)
+            continue
         values = pc.count_distinct(known.column(0)).as_py()
         if not 2 <= values <= max(2, known.num_rows // 10) or 2 * known.num_rows < table.num_rows:
             continue
@@ -130,5 +134,15 @@ def find_leaks(inputs: pa.Table, labels: pa.ChunkedArray) -> list[DataWarning]:
             leaks.append(name)
     if not leaks:
         return []
-    text = f"each value goes with one class only; is it known before the target is? {', '.join(leaks)}"
-    return [DataWarning(code="leak_suspected", message=text)]
+    why = "each value, or range of values, goes with one class only; is it known before the target is?"
+    return [DataWarning(code="leak_suspected", message=f"{why} {', '.join(leaks)}")]
+
+
+def _ranges_are_apart(table: pa.Table) -> bool:
+    """True if the numbers (first column) of no class (second column) lie between those of another."""
+    if table.num_rows < _MIN_ROWS_FOR_RANGES:
+        return False
+    number, label = table.column_names
+    ranges = table.group_by(label).aggregate([(number, "min"), (number, "max")]).sort_by(f"{number}_min")
+    lows, highs = ranges.column(f"{number}_min").to_pylist(), ranges.column(f"{number}_max").to_pylist()
+    return len(lows) > 1 and all(high < low for high, low in zip(highs, lows[1:], strict=False))

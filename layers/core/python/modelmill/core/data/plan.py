@@ -180,7 +180,7 @@ def _warnings(
         (
             "identifiers_ignored",
             names("identifier"),
-            "look like keys, with (nearly) a value of its own per row; left out",
+            "are keys, dates or the like, with (nearly) a value of its own per row; left out",
         ),
         ("constants_ignored", names("constant"), "have one value or (nearly) none; left out"),
         (
