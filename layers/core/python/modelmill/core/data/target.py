@@ -107,7 +107,10 @@ def _rivals(classes: Sequence[ColumnSummary], name: str) -> tuple[str, ...]:
 
 
 def _by_place(summaries: Sequence[ColumnSummary], classes: Sequence[ColumnSummary]) -> Guess:
-    """An amount at the end of the row (or before it, but for a yes and no), else the last column, the first, any; empty columns and keys have no place."""
+    """An amount at the end of the row, or before it but for a yes and no; else the last column, the first, any.
+
+    Empty columns and keys have no place.
+    """
     filled = [s for s in summaries if not s.is_almost_empty and (s.distinct < 1.5 or kind_of(s) != "identifier")]
     ends = filled[-1:] if filled and _is_binary(filled[-1]) else filled[-2:]
     amounts = [s.name for s in ends if is_regression_target(s) and _words(s) & _AMOUNTS]
