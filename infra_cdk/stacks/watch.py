@@ -1,10 +1,11 @@
 """Watch: the conclude and observe stages, alarms and the dashboard."""
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Aws, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
@@ -132,6 +133,15 @@ class WatchStack(Stack):
     def _alarms(self, config: Config, metrics: dict[str, cloudwatch.IMetric]) -> None:
         # Not encrypted with the AWS key of SNS: CloudWatch may not publish under it. Alarms hold no data of anybody.
         topic = sns.Topic(self, "Alarms", enforce_ssl=True)
+        # The policy about TLS takes the place of the topic's default one, by which alarms of the account may publish.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            )
+        )
         if config.alarm_email:
             topic.add_subscription(subscriptions.EmailSubscription(config.alarm_email))
         for name, metric in metrics.items():

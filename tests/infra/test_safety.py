@@ -143,6 +143,19 @@ def test_events_that_conclude_fails_on_are_kept_and_watched(templates: Templates
     assert any(queue in str(alarm["Dimensions"]) for alarm in templates.properties("AWS::CloudWatch::Alarm"))
 
 
+def test_alarms_may_publish_to_their_topic(templates: Templates) -> None:
+    """A topic's own policy replaces the default one, which lets the account's alarms in."""
+    ((name, _),) = templates.resources("AWS::SNS::Topic")
+    (policy,) = templates.properties("AWS::SNS::TopicPolicy")
+    (allowed,) = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
+    assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allowed["Resource"] == {"Ref": name.split("/")[1]}
+    assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    alarms = templates.properties("AWS::CloudWatch::Alarm")
+    assert alarms
+    assert all(alarm["AlarmActions"] == [allowed["Resource"]] for alarm in alarms)
+
+
 def test_a_job_that_no_host_can_run_does_not_block_its_queue(templates: Templates) -> None:
     for queue in templates.properties("AWS::Batch::JobQueue"):
         limits = {limit["Reason"]: limit["MaxTimeSeconds"] for limit in queue["JobStateTimeLimitActions"]}
