@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.client.fake_api import FakeApi
+from tests.unit.client.fake_api import TOKEN, FakeApi
 
 COMMAND = [sys.executable, "-c", "from modelmill.client.cli import main; main()"]
 
@@ -130,6 +130,29 @@ def test_what_is_wrong_is_said_with_the_right_code(arguments: list[str], code: i
     assert (plain.returncode, plain.stdout) == (code, "")
     assert plain.stderr
     assert "Traceback" not in plain.stderr
+
+
+@pytest.mark.parametrize("token", ["mm_\nx", "密钥", "two words"])
+def test_a_token_that_is_no_key_is_refused_and_not_shown(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("MODELMILL_TOKEN", token)
+    result = modelmill("runs", "--json")
+    assert (result.returncode, json.loads(result.stdout)["error"]["code"]) == (1, "bad_token")
+    assert token not in result.stdout + result.stderr
+    assert api.seen == []
+
+
+def test_a_newline_after_the_token_does_no_harm(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELMILL_TOKEN", f"{TOKEN}\n")
+    assert ok("runs") == {"pipelines": []}
+    assert api.seen
+
+
+def test_a_name_that_is_none_is_refused_with_the_rule(api: FakeApi, file: Path) -> None:
+    error = json.loads(modelmill("push", str(file), "--name", "a/b", "--json").stdout)["error"]
+    assert (error["code"], error["limit"]) == ("bad_name", 64)
+    assert api.seen == []
 
 
 def test_status_when_down(api: FakeApi) -> None:

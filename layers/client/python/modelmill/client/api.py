@@ -15,6 +15,7 @@ from modelmill.client.home import read_cloud
 from modelmill.client.transport import TIMEOUT, Transport, error_of, is_loopback
 from modelmill.client.types import Document, Run, Upload
 from modelmill.core.errors import ModelmillError
+from modelmill.core.names import check_name
 
 _CHUNK_BYTES = 1 << 20
 _POLL_SECONDS = 0.5
@@ -63,7 +64,7 @@ class Modelmill:
         self, dataset: str, file: Path | str, recipe: str | None = None, progress: Progress | None = None
     ) -> Upload:
         """Put a file (streamed) where it starts a pipeline. `recipe` is the text of a recipe in YAML."""
-        path = Path(file)
+        path, dataset = Path(file), check_name("dataset", dataset)
         try:
             size = path.stat().st_size
         except OSError as error:
@@ -191,6 +192,9 @@ def _target(url: str | None, token: str | None) -> tuple[str, str]:
         )
     if not token:
         raise ModelmillError("no_token", "MODELMILL_TOKEN is not set", status=401, hint=f"it holds the key for {url}")
+    token = token.strip()  # files that hold keys end with a newline
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ModelmillError("bad_token", "MODELMILL_TOKEN is not a key", status=401, hint="a key is one word in ASCII")
     return url, token
 
 
