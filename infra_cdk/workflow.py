@@ -80,8 +80,9 @@ def definition(*, concurrency: int) -> State:
             "Deploy": _function("Deploy", seconds=120, then="Conclude"),
             # watch: every path ends here
             "Conclude": _function("Conclude", seconds=300, then="Concluded?", on_fault="Failed"),
-            "Concluded?": _choice("$states.input.conclude.status = 'SUCCEEDED'", then="Succeeded", otherwise="Failed"),
+            "Concluded?": _concluded(),
             "Succeeded": {"Type": "Succeed"},
+            "Rejected": {"Type": "Succeed"},
             "Failed": {
                 "Type": "Fail",
                 "Error": "PipelineFailed",
@@ -283,6 +284,13 @@ def _retry(errors: list[str], *, first_wait: int) -> State:
 
 def _if_ok(name: str, *, then: str) -> State:
     return _choice(f"$states.input.{name}.status = 'ok'", then=then, otherwise="Conclude")
+
+
+def _concluded() -> State:
+    """Data that was refused ends as a value too: only faults fail an execution, and wake somebody."""
+    rejected = {"Condition": "{% $states.input.conclude.rejected %}", "Next": "Rejected"}
+    ends = _choice("$states.input.conclude.status = 'SUCCEEDED'", then="Succeeded", otherwise="Failed")
+    return ends | {"Choices": [*ends["Choices"], rejected]}
 
 
 def _engine(*, sagemaker: str, batch: str) -> State:

@@ -122,7 +122,7 @@ class WatchStack(Stack):
             "UnclosedRunsWaiting": self.unclosed.metric_approximate_number_of_messages_visible(
                 statistic="Maximum", period=period
             ),
-            # A rejected upload fails its execution too: whoever runs this wants to know of both.
+            # An upload that was rejected is no fault: its execution succeeds, and its record has the reason.
             "PipelineFailures": pipeline("ExecutionsFailed"),
             "PipelineTimeouts": pipeline("ExecutionsTimedOut"),
             "PredictErrors": serve.predict.metric_errors(statistic="Sum", period=period),

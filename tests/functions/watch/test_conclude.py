@@ -53,7 +53,7 @@ def failure_of(candidate: str, reason: dict[str, str]) -> None:
 
 
 def test_a_run_that_went_well(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(ENDED) == {"status": "SUCCEEDED", "reason": None}
+    assert run(ENDED) == {"status": "SUCCEEDED", "rejected": False, "reason": None}
     closed = record()
     expected = {
         "status": "SUCCEEDED",
@@ -66,7 +66,7 @@ def test_a_run_that_went_well(capsys: pytest.CaptureFixture[str]) -> None:
         "model": {"name": "reviews", "version": "1", "metrics": {}},
     }
     assert {name: closed[name] for name in expected} == expected
-    assert run(ENDED) == {"status": "SUCCEEDED", "reason": None}
+    assert run(ENDED) == {"status": "SUCCEEDED", "rejected": False, "reason": None}
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert [(line["tenant"], line["PipelineSucceeded"]) for line in lines] == [("default", 1)]
 
@@ -81,7 +81,7 @@ def test_a_refusal_keeps_the_file_with_the_reason(
     rejected = {"status": "rejected", "reason": reason, **({"rows": rows} if stage == "preprocess" else {})}
     state = until(stage) | {"upload": upload, stage: rejected}
     for _ in range(2):
-        assert run(state) == {"status": "FAILED", "reason": reason}
+        assert run(state) == {"status": "FAILED", "rejected": stage == "preprocess", "reason": reason}
     assert (record()["status"], record()["reason"], record()["model"]) == ("FAILED", reason, None)
     assert record()["rows"]["read"] == (9 if stage == "preprocess" else 8000)
     assert objects.get(DATA, KEPT) == b"refused bytes"

@@ -77,7 +77,7 @@ def test_states_are_the_stages_of_the_life_cycle_in_order() -> None:
 def test_every_state_is_reached_and_every_path_ends_by_conclude() -> None:
     assert reachable(MACHINE["StartAt"]) == set(TOP)
     ends = {name for name, state in TOP.items() if state["Type"] in ("Succeed", "Fail")}
-    assert ends == {"Succeeded", "Failed"}
+    assert ends == {"Succeeded", "Rejected", "Failed"}
     assert not ends & reachable(MACHINE["StartAt"], without="Conclude")
 
 
@@ -188,10 +188,21 @@ def test_rejected_data_goes_to_conclude(name: str, then: str) -> None:
     assert TOP[name]["Default"] == "Conclude"
 
 
-@pytest.mark.parametrize("state", [{}, {"conclude": {"status": "FAILED", "reason": {"code": "empty_file"}}}])
+@pytest.mark.parametrize(
+    ("status", "rejected", "end"),
+    [("SUCCEEDED", False, "Succeeded"), ("FAILED", True, "Rejected"), ("FAILED", False, "Failed")],
+)
+def test_only_a_fault_fails_the_execution(status: str, rejected: bool, end: str) -> None:
+    state = INPUT | {"conclude": {"status": status, "rejected": rejected, "reason": None}}
+    choices = TOP["Concluded?"]["Choices"]
+    met = [choice["Next"] for choice in choices if evaluate(choice["Condition"], state) is True]
+    assert [*met, TOP["Concluded?"]["Default"]][0] == end
+
+
+@pytest.mark.parametrize("state", [{}, {"conclude": {"status": "FAILED", "reason": {"code": "job_failed"}}}])
 def test_a_failed_execution_says_why_even_if_conclude_could_not(state: dict[str, Any]) -> None:
     cause = evaluate(TOP["Failed"]["Cause"], {"error": {"Error": "E"}} | state)
-    assert ("empty_file" if state else '"E"') in cause
+    assert ("job_failed" if state else '"E"') in cause
 
 
 def test_every_placeholder_is_substituted() -> None:

@@ -53,6 +53,11 @@ class Ending:
         return None
 
     @property
+    def data_rejected(self) -> bool:
+        """True if the upload itself was refused, which is nobody's fault on the operator's side."""
+        return (self.state.get("preprocess") or {}).get("status") == "rejected"
+
+    @property
     def succeeded(self) -> bool:
         """True if the workflow came to its end with a registered model."""
         return not (self.status or self.error or self.rejection) and "register" in self.state
