@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.unit.client.fake_api import TOKEN, FakeApi
 
@@ -49,6 +50,15 @@ def test_a_failed_run_is_exit_code_1_with_its_reason(api: FakeApi, file: Path) -
     assert (body["status"], body["reason"]["code"], body["model"]) == ("FAILED", "one_class", None)
     shown = modelmill("push", str(file), "--name", "d", "--wait")
     assert (shown.returncode, shown.stdout) == (1, "FAILED: only one class\nhint: send more\n")
+
+
+def test_the_target_can_be_said_with_and_without_a_recipe(api: FakeApi, file: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("{seed: 3, target: other}")
+    ok("push", str(file), "--name", "d", "--target", "推荐")
+    ok("push", str(file), "--name", "e", "--target", "y", "--recipe", str(recipe))
+    sent = [yaml.safe_load(text) for text in api.recipes.values()]
+    assert sent == [{"target": "推荐"}, {"seed": 3, "target": "y"}]
 
 
 def test_several_files_start_several_runs(api: FakeApi, file: Path) -> None:

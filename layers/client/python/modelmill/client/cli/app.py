@@ -7,7 +7,7 @@ from typing import cast
 
 import typer
 
-from modelmill.client.cli import data, local, models
+from modelmill.client.cli import data, local, models, serve
 
 app = typer.Typer(
     name="modelmill",
@@ -19,7 +19,7 @@ app = typer.Typer(
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(local.up, local.down, local.status, local.demo),
     *(data.push, data.runs, data.show, local.logs),
-    *(models.models, models.route, models.predict, models.delete),
+    *(models.models, models.route, models.predict, models.delete, serve.serve),
 )
 # Typer brings its own copy of click, older versions the real one; what BadParameter derives from is public in both.
 _UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])

@@ -17,6 +17,9 @@ def push(
         str, typer.Option("--name", "-n", help="The data set, and the model unless the recipe names another.")
     ],
     recipe: Annotated[Path | None, typer.Option("--recipe", "-r", help="A recipe in YAML.")] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", "-t", help="The column to predict; overrules the recipe.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow the pipeline to its end.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -24,7 +27,7 @@ def push(
     with errors(as_json):
         from modelmill.client.api import Modelmill
 
-        text = _text(recipe) if recipe else None
+        text = _recipe(recipe, target)
         results = []
         with Modelmill() as mill:
             for file in files:
@@ -129,6 +132,22 @@ def _progress(file: Path) -> Callable[[int, int], None] | None:
             note(f"  {file.name}: {tenth * 10} %")
 
     return progress
+
+
+def _recipe(path: Path | None, target: str | None) -> str | None:
+    """The text of the recipe to send, with the target in it. What is no recipe is sent as it is: the API says why."""
+    text = _text(path) if path else None
+    if target is None:
+        return text
+    import yaml
+
+    try:
+        document = yaml.safe_load(text) if text else {}
+    except yaml.YAMLError:
+        return text
+    if not isinstance(document, dict):
+        return text
+    return str(yaml.safe_dump({**document, "target": target}, allow_unicode=True))
 
 
 def _text(path: Path) -> str:
