@@ -42,7 +42,7 @@ def test_a_file_becomes_a_version() -> None:
     names = {key.removeprefix(prefix) for key in objects.keys(DATA, prefix)}
     assert names == {
         "train.parquet", "validation.parquet", "test.parquet",
-        "quarantine.jsonl", "profile.bin", "profile.json", "version.json",
+        "quarantine.jsonl", "profile.bin", "profile.json", "report.html", "version.json",
     }  # fmt: skip
     train = pyarrow.parquet.read_table(io.BytesIO(objects.get(DATA, prefix + "train.parquet")))
     assert train.column_names == ["review", "recommended"]

@@ -112,11 +112,11 @@ def list_versions(dataset: str, caller: CallerDep) -> dict[str, Any]:
 
 @router.get("/datasets/{dataset}/versions/{version}")
 def get_version(dataset: str, version: VersionId, caller: CallerDep) -> dict[str, Any]:
-    """A version, with links to its profile and to the rows that could not be used."""
+    """A version, with links to its report, its profile and the rows that could not be used."""
     dataset = check_name("dataset", dataset)
     found = _found_version(caller.tenant, dataset, version)
     folder = dataset_prefix(caller.tenant, dataset, version)
-    files = {"profile": "profile.json", "quarantine": "quarantine.jsonl"}
+    files = {"report": "report.html", "profile": "profile.json", "quarantine": "quarantine.jsonl"}
     links = {name: objects.presigned_get(settings().data_bucket, folder + file) for name, file in files.items()}
     return found | {"links": links}
 

@@ -63,8 +63,9 @@ def put(bucket: str, key: str, data: bytes, content_type: str = "application/oct
 
 
 def upload(bucket: str, key: str, path: Path) -> None:
-    """Store a file under a key (multipart when it is large)."""
-    client("s3").upload_file(str(path), bucket, key)
+    """Store a file under a key (multipart when it is large); a page for people is one that a browser shows."""
+    extra = {"ContentType": "text/html; charset=utf-8"} if path.suffix == ".html" else None
+    client("s3").upload_file(str(path), bucket, key, ExtraArgs=extra)
 
 
 def copy(source: tuple[str, str], target: tuple[str, str], version_id: str | None = None) -> None:

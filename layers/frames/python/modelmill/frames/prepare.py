@@ -24,7 +24,13 @@ from modelmill.frames.clean import class_names, clean, typed
 from modelmill.frames.profile import Profile
 from modelmill.frames.quarantine import USED, Integers, find_leaks, judge, reason_of, row_digests
 from modelmill.frames.readers import RAW_CHARACTERS, BadRow, read
+from modelmill.frames.report.page import render
+from modelmill.frames.report.sample import sample
+from modelmill.frames.report.stats import statistics
 from modelmill.frames.splitting import split_rows
+
+REPORT_ROWS = 5
+"""Rows that the report shows as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,8 @@ class Prepared:
     rows: Rows
     labels: list[str]
     splits: dict[str, pa.Table]
+    sample: pa.Table
+    """Some of the used rows with all columns of the file, as clean strings: what the report shows."""
     quarantine: list[dict[str, Any]]
     file_profile: Profile
     train_profile: Profile
@@ -139,6 +147,7 @@ def _prepare(loaded: Loaded, recipe: Recipe) -> Prepared:
         accounts(loaded.read, len(quarantine)),
         sorted(set(names)),
         splits,
+        sample(loaded.table, used),
         quarantine,
         loaded.profile,
         _profile(splits["train"]),
@@ -196,20 +205,27 @@ def _check_enough(names: list[str], target: str, quarantine: list[dict[str, Any]
 
 
 def write(prepared: Prepared, version: DatasetVersion, folder: Path) -> list[Path]:
-    """Store the files of a version in `folder`: the split rows, quarantine, profiles and the version itself.
+    """Store the files of a version in `folder`: the split rows, quarantine, profiles, report and the version itself.
 
-    `profile.bin` is of the training rows (what monitoring compares with), `profile.json` of the whole file as well.
+    `profile.bin` is of the training rows (what monitoring compares with), `profile.json` of the whole file as well,
+    with the statistics that `report.html` draws.
     """
     paths = []
     for name, table in prepared.splits.items():
         paths.append(folder / f"{name}.parquet")
         pa.parquet.write_table(table, paths[-1], compression="zstd")
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in prepared.quarantine)
-    people = {"file": prepared.file_profile.as_dict(), "train": prepared.train_profile.as_dict()}
+    people = {
+        "file": prepared.file_profile.as_dict(),
+        "train": prepared.train_profile.as_dict(),
+        "used": statistics(prepared.sample, prepared.plan, prepared.splits),
+    }
+    report = render(version, people, prepared.quarantine, prepared.sample.slice(0, REPORT_ROWS).to_pylist())
     for name, data in (
         ("quarantine.jsonl", "".join(lines).encode("utf-8", "replace")),
         ("profile.bin", prepared.train_profile.to_bytes()),
         ("profile.json", json.dumps(people, ensure_ascii=False, indent=1).encode("utf-8", "replace")),
+        ("report.html", report),
         ("version.json", version.model_dump_json().encode()),
     ):
         paths.append(folder / name)
