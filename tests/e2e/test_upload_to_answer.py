@@ -44,6 +44,15 @@ def test_a_table_becomes_an_endpoint(steps: Steps, table: Run) -> None:
     assert len(answer["predictions"]) == 3
 
 
+def test_a_version_has_a_report_that_a_browser_shows(steps: Steps, table: Run) -> None:
+    version = steps.get(f"/v1/datasets/machines/versions/{table['dataset_version']}").json()
+    page = httpx.get(version["links"]["report"], timeout=30)
+    assert page.status_code == 200
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert f"{table['rows']['read']:,}" in page.text
+    assert "<script" not in page.text
+
+
 def test_every_stage_reported_that_it_succeeded(text: Run, table: Run) -> None:
     for run in (text, table):
         stages = {stage["stage"]: stage["status"] for stage in run["stages"]}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -109,7 +110,7 @@ def test_a_bad_upload_is_refused_with_its_cause(
     assert list(objects.keys(UPLOADS, "")) == []
 
 
-def test_datasets_and_versions_are_listed_with_links(control: Control) -> None:
+def test_datasets_and_versions_are_listed_with_links(control: Control, tmp_path: Path) -> None:
     datasets.add_version("default", dataset_version())
     objects.put("data", "default/datasets/reviews/0123456789abcdef/profile.json", b"{}")
     assert control("GET", "/v1/datasets")[1]["datasets"][0]["name"] == "reviews"
@@ -118,6 +119,11 @@ def test_datasets_and_versions_are_listed_with_links(control: Control) -> None:
     status, version = control("GET", "/v1/datasets/reviews/versions/0123456789abcdef")
     assert status == 200
     assert requests.get(version["links"]["profile"], timeout=5).content == b"{}"
+    page = tmp_path / "report.html"
+    page.write_bytes(b"<!DOCTYPE html>")
+    objects.upload("data", "default/datasets/reviews/0123456789abcdef/report.html", page)
+    report = requests.get(version["links"]["report"], timeout=5)
+    assert (report.content, report.headers["Content-Type"]) == (b"<!DOCTYPE html>", "text/html; charset=utf-8")
 
 
 def test_a_dataset_is_deleted_but_not_under_a_run(control: Control) -> None:

@@ -20,6 +20,7 @@ class FakeApi:
         self.faults: list[tuple[int, Any]] = []
         self.uploads: dict[str, bytes] = {}
         self.recipes: dict[str, str] = {}
+        self.stored: tuple[int, bytes] = (200, b"<!DOCTYPE html>")
         self.seen: list[tuple[str, str]] = []
         self.polls: dict[str, int] = {}
         self.route: dict[str, Any] = {"weights": {"1": 1.0}, "shadow": None}
@@ -28,6 +29,8 @@ class FakeApi:
         url = urlsplit(target)
         path = [unquote(part) for part in url.path.split("/")[1:]]
         self.seen.append((method, target))
+        if path[0] == "storage" and method == "GET":
+            return self.stored
         if path[0] == "storage":
             self.uploads["/".join(path[1:])] = body
             return 200, None
@@ -38,6 +41,8 @@ class FakeApi:
         return self._api(method, path[1:], json.loads(body or b"null"), parse_qs(url.query))
 
     def _api(self, method: str, path: list[str], body: Any, query: dict[str, list[str]]) -> tuple[int, Any]:
+        if path[:1] == ["datasets"] and method == "GET":
+            return self._datasets(path[1:])
         if path[:1] == ["datasets"] and method == "POST":
             key = f"default/{path[1]}/u{len(self.uploads)}/{body['file']}"
             self.recipes[key] = body.get("recipe", "")
@@ -52,6 +57,13 @@ class FakeApi:
         if path[0] == "models":
             return self._models(method, path[1:], body)
         return _missing("path", "/".join(path))
+
+    def _datasets(self, path: list[str]) -> tuple[int, Any]:
+        if path == ["d"]:
+            return 200, {"name": "d", "latest": "v1"}
+        if path == ["d", "versions", "v1"]:
+            return 200, {"version": "v1", "links": {"report": f"{self.base}/storage/d/v1/report.html"}}
+        return _missing("version", path[-1])
 
     def _models(self, method: str, path: list[str], body: Any) -> tuple[int, Any]:
         version = {"version": "1", "digest": "d" * 64, "metrics": METRICS, "candidate": "ngram-linear"}

@@ -76,7 +76,24 @@ def test_registry_commands(api: FakeApi, file: Path) -> None:
     assert ok("push", str(file), "--name", "d")["key"] == "default/d/u0/rows.csv"
     assert ok("runs")["pipelines"][0]["dataset"] == "d"
     assert ok("show", "default|d|u0|rows.csv")["rows"]["read"] == 3
-    assert "look" in modelmill("show", "default|d|u0|rows.csv").stdout
+    shown = modelmill("show", "default|d|u0|rows.csv").stdout
+    assert "look" in shown
+    assert "modelmill report d v1" in shown
+
+
+def test_a_report_is_saved(api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ok("report", "d") == {"dataset": "d", "version": "v1", "path": "d-v1.html"}
+    assert Path("d-v1.html").read_bytes() == b"<!DOCTYPE html>"
+    result = modelmill("report", "d", "v1", "--output", "page.html")
+    assert (result.returncode, result.stdout, Path("page.html").stat().st_size) == (0, "page.html\n", 15)
+    assert json.loads(modelmill("report", "d", "v2", "--json").stdout)["error"]["code"] == "not_found"
+    refused = modelmill("report", "d", "--output", "none/page.html", "--json")
+    assert (refused.returncode, json.loads(refused.stdout)["error"]["code"]) == (1, "no_file")
+    api.stored = (404, b"<Error><Code>NoSuchKey</Code></Error>")
+    gone = modelmill("report", "d", "--output", "gone.html")
+    assert (gone.returncode, Path("gone.html").exists()) == (1, False)
+    assert "modelmill report" not in modelmill("show", "nope").stdout
 
 
 def test_tables_fit_a_terminal_of_80_columns(api: FakeApi, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

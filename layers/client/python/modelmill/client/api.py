@@ -101,6 +101,19 @@ class Modelmill:
         """The versions of a data set."""
         return list(self._http.call("GET", f"/v1/datasets/{_part(dataset)}/versions")["versions"])
 
+    def report(self, dataset: str, version: str | None = None) -> tuple[str, bytes]:
+        """A version (the latest if None) and its data report, a page of HTML."""
+        path = f"/v1/datasets/{_part(dataset)}"
+        version = version or str(self._http.call("GET", path)["latest"])
+        link = self._http.call("GET", f"{path}/versions/{_part(version)}")["links"]["report"]
+        try:
+            response = self._storage.get(link)
+        except httpx.TransportError as error:
+            raise ModelmillError("unreachable", f"the report could not be fetched: {error}", status=503) from error
+        if not response.is_success:
+            raise error_of(response)
+        return version, response.content
+
     # --- pipelines
 
     def runs(self, limit: int = 20) -> list[Run]:

@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(local.up, local.down, local.status, local.demo),
-    *(data.push, data.runs, data.show, local.logs),
+    *(data.push, data.runs, data.show, data.report, local.logs),
     *(models.models, models.route, models.predict, models.delete, serve.serve),
 )
 # Typer brings its own copy of click, older versions the real one; what BadParameter derives from is public in both.

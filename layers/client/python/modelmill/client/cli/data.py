@@ -1,4 +1,4 @@
-"""push, runs, show: files in, pipeline runs and their progress out."""
+"""push, runs, show, report: files in, pipeline runs, their progress and reports of the data out."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +69,29 @@ def show(run: Annotated[str, typer.Argument(help="The run's id.")], as_json: Jso
         emit(as_json, found.raw, lambda: show_run(found))
 
 
+def report(
+    name: Annotated[str, typer.Argument(help="The data set.", show_default=False)],
+    version: Annotated[str | None, typer.Argument(help="Its version; the latest if none.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the page here, not to NAME-VERSION.html.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Save the report of a data set as a page of HTML: what was read, what is in it, what to look at."""
+    with errors(as_json):
+        from modelmill.client.api import Modelmill
+
+        with Modelmill() as mill:
+            version, page = mill.report(name, version)
+        path = output or Path(f"{name}-{version}.html")
+        try:
+            path.write_bytes(page)
+        except OSError as error:
+            raise ModelmillError("no_file", f"{path} cannot be written: {error.strerror}") from error
+        body = {"dataset": name, "version": version, "path": str(path)}
+        emit(as_json, body, lambda: console().print(str(path), markup=False))
+
+
 def show_run(run: Run) -> None:
     """A run for people."""
     rows = [(_stage(stage), _status(stage), stage.message) for stage in run.stages]
@@ -77,6 +100,8 @@ def show_run(run: Run) -> None:
     table(("stage", "status", ""), rows)
     if run.rows:
         out.print("rows: {read:,} read, {used:,} used, {quarantined:,} quarantined".format(**run.rows))
+    if run.dataset_version:
+        out.print(f"report of the data: modelmill report {run.dataset} {run.dataset_version}", markup=False)
     for warning in run.warnings:
         out.print(f"warning: {warning['message']}", markup=False)
     if run.reason:
