@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from modelmill.core.data.version import DatasetVersion
+from modelmill.core.data.version import DatasetVersion, DataWarning
 from modelmill.frames.report import charts, wording
 
 CARDS = 200
@@ -34,11 +34,11 @@ def render(
     """The report in UTF-8. `document` is profile.json's: profiles under `file`, statistics under `used`."""
     used = document["used"]
     profiles = {column["name"]: column for column in document["file"]["columns"]}
-    cards = sorted(used["columns"], key=lambda column: _ORDER.index(column["use"]))
+    cards = _ordered(used)
     page = _template().render(
         version=version,
         used=used,
-        warnings=[_warning(warning.code, warning.message) for warning in version.warnings],
+        warnings=_warnings(version.warnings),
         quarantine=_quarantine(version.quarantine, quarantine),
         classes=_top(used["classes"], CLASSES),
         signals=_signals(used, version),
@@ -60,7 +60,8 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": wording.number, "percent": wording.percent, "shown": wording.shown, "code": _code}
+    environment.filters |= {"code": _code, "correlation": wording.correlation, "number": wording.number}
+    environment.filters |= {"percent": wording.percent, "shown": wording.shown}
     environment.globals |= {"charts": charts, "listed_rows": wording.listed_rows}
     return environment.get_template("template.html")
 
@@ -71,9 +72,23 @@ def _code(text: str) -> Markup:
     return Markup("").join(_MARK.format(part) if index % 2 else part for index, part in enumerate(parts))
 
 
-def _warning(code: str, message: str) -> dict[str, str]:
-    title, advice = wording.WARNINGS.get(code, (code.replace("_", " ").capitalize(), ""))
-    return {"title": title, "message": message[:1].upper() + message[1:], "advice": advice}
+def _ordered(used: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Columns by use, then as in the file; where not all can be shown, those first that say most about the target."""
+    columns = used["columns"]
+    rank = {entry["name"]: place for place, entry in enumerate(used["associations"])} if len(columns) > CARDS else {}
+    return sorted(columns, key=lambda column: (_ORDER.index(column["use"]), rank.get(column["name"], len(columns))))
+
+
+def _warnings(warnings: Sequence[DataWarning]) -> list[dict[str, Any]]:
+    """What is the matter, each message about it, and what to do: first what needs a person, then what is `calm`."""
+    messages: dict[str, list[str]] = {}
+    for warning in warnings:
+        messages.setdefault(warning.code, []).append(warning.message[:1].upper() + warning.message[1:])
+    found = []
+    for code, texts in messages.items():
+        title, advice = wording.WARNINGS.get(code, (code.replace("_", " ").capitalize(), ""))
+        found.append({"title": title, "messages": texts, "advice": advice, "calm": advice.startswith("Nothing to do")})
+    return sorted(found, key=lambda warning: warning["calm"])
 
 
 def _quarantine(reasons: Mapping[str, int], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

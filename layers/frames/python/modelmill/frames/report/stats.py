@@ -116,7 +116,10 @@ def _chart(column: Sampled) -> dict[str, Any]:
 
 
 def histogram(numbers: Numbers) -> dict[str, Any] | None:
-    """Edges (one more than bars), counts and quartiles; NaN left out; `below` and `above` count what is cut off."""
+    """Edges (one more than bars), counts and quartiles of numbers, NaN left out.
+
+    Bars are drawn of the numbers `from` … `to`; `below` and `above` count what is cut off.
+    """
     values = numbers[~np.isnan(numbers)]
     if not len(values):
         return None
@@ -125,16 +128,16 @@ def histogram(numbers: Numbers) -> dict[str, Any] | None:
     # A tail of 1 % that is longer than all the rest would leave the rest a few bars: it is cut off.
     body = most - least
     low, high = (least if 0 < body < least - low else low), (most if 0 < body < high - most else high)
-    whole = bool((values == np.floor(values)).all())
-    edges = _edges(low, high, whole=whole)
+    edges = _edges(low, high, whole=bool((values == np.floor(values)).all()))
     counts, _ = np.histogram(values, edges)
     below, above = int((values < edges[0]).sum()), int((values > edges[-1]).sum())
     return {
+        "from": low,
+        "to": high,
         "edges": edges.tolist(),
         "counts": counts.tolist(),
         "below": below,
         "above": above,
-        "whole": whole,
         "quartiles": quartiles,
     }
 

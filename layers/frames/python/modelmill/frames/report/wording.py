@@ -33,6 +33,18 @@ WARNINGS = {
         "An input gives the target away",
         "If it is only known after the target is, leave it out: list the other columns as `inputs:` in recipe.yaml.",
     ),
+    "masked": (
+        "Personal data masked",
+        "Nothing to do: a model reads what kind of datum stood there. `mask:` in recipe.yaml says otherwise.",
+    ),
+    "masked_columns": (
+        "Columns of personal data",
+        "Nothing to do, unless the model should read them: `mask: {columns: {COLUMN: keep}}` in recipe.yaml.",
+    ),
+    "personal_target": (
+        "Personal data in the target",
+        "The classes are shown and answered as they are: give them names that tell of no person.",
+    ),
     "encoding_guessed": (
         "Text encoding guessed",
         "Look at the rows below; if letters are wrong, save the file as UTF-8.",
@@ -73,11 +85,11 @@ def number(value: float) -> str:
     """Four significant digits or all digits of a whole number; thousands apart; powers of ten where they are needed."""
     size = abs(value)
     if size and not 1e-4 <= size < 1e12:
-        return f"{value:.3e}".replace("e+", "e")
+        return f"{value:.3e}".replace("e+", "e").replace("-", "−")
     if value == int(value):
-        return f"{int(value):,}"
+        return f"{int(value):,}".replace("-", "−")
     digits = 0 if size >= 1_000 else 1 if size >= 100 else 2 if size >= 1 else 4
-    text = f"{value:,.{digits}f}"
+    text = f"{value:z,.{digits}f}".replace("-", "−")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -88,6 +100,11 @@ def percent(share: float) -> str:
     if 0.999 < share < 1:
         return "> 99.9 %"
     return f"{100 * share:.0f} %" if share in (0, 1) else f"{100 * share:.1f} %"
+
+
+def correlation(value: float | None) -> str:
+    """Two decimals with a sign of minus; a dash for none."""
+    return "–" if value is None else f"{value:z.2f}".replace("-", "−")
 
 
 def listed_rows(numbers: list[int], count: int) -> str:
