@@ -17,7 +17,7 @@ results = os.fdopen(os.dup(1), "w")
 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 from modelmill.serving.features import Features  # noqa: E402
-from modelmill.serving.model import _session  # noqa: E402
+from modelmill.serving.model import session as open_session  # noqa: E402
 
 handler = import_module("handler").handler
 event = json.load(sys.stdin)
@@ -25,7 +25,7 @@ preprocess = json.loads((package / "preprocess.json").read_text())
 instances = json.loads(event["body"])["instances"]
 (column,) = preprocess["inputs"]
 arrays = Features(preprocess).arrays({column: [instance[column] for instance in instances]})
-session = _session(package / "model.onnx")
+session = open_session(package / "model.onnx")
 
 times: dict[str, list[float]] = {"session": [], "handler": []}
 for _ in range(rounds):

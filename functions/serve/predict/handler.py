@@ -8,10 +8,11 @@ from typing import Any
 from modelmill.aws.clients import client
 from modelmill.serving.gateway import answer
 from modelmill.serving.plane import DataPlane
+from modelmill.serving.registry import AwsRegistry
 
 for service in ("dynamodb", "s3"):
     client(service)
-PLANE = DataPlane()
+PLANE = DataPlane(AwsRegistry())
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -21,7 +21,10 @@ REVIEW = tensor("review", "BYTES", ["good", "bad"])
 def test_health_and_server_metadata(predict: Predict) -> None:
     assert predict("/v2/health/live", method="GET") == (200, {"live": True})
     assert predict("/v2/health/ready", method="GET") == (200, {"ready": True})
-    assert predict("/v2", method="GET") == (200, {"name": "modelmill", "version": VERSION, "extensions": []})
+    assert predict("/v2", method="GET") == (
+        200,
+        {"name": "modelmill", "version": VERSION, "extensions": ["binary_tensor_data"]},
+    )
 
 
 @pytest.mark.parametrize("path", ["/v2/models/people", "/v2/models/people/versions/1"])
@@ -109,9 +112,9 @@ def test_only_the_outputs_that_were_asked_for_come_back(predict: Predict) -> Non
         ({"inputs": [tensor("review", "BYTES", [None])]}, 400, "row 0"),
         ({"inputs": [{"name": "review", "datatype": "BYTES", "shape": [1]}]}, 400, "data must be a list, got null"),
         ({"inputs": [tensor("review", "BYTES", ["a"] * 1_001)]}, 413, "1001 rows; limit 1000"),
-        ({"inputs": [REVIEW | {"parameters": {"binary_data_size": 9}}]}, 415, "binary"),
-        ({"inputs": [REVIEW], "outputs": [{"name": "label", "parameters": {"binary_data": True}}]}, 415, "as JSON"),
-        ({"inputs": [REVIEW], "parameters": {"binary_data_output": True}}, 415, "binary"),
+        ({"inputs": [REVIEW | {"parameters": {"binary_data_size": 9}}]}, 400, "0 bytes are left for it"),
+        ({"inputs": [REVIEW], "outputs": [{"name": "label", "parameters": {"binary_data": True}}]}, 406, "send Accept"),
+        ({"inputs": [REVIEW], "parameters": {"binary_data_output": True}}, 406, "send Accept"),
     ],
 )
 def test_bad_infer_requests_are_refused_in_the_protocols_shape(
@@ -143,7 +146,7 @@ def test_uneven_inputs_and_wrong_numbers_are_refused(predict: Predict) -> None:
         assert predict(PEOPLE, {"inputs": [tensor("age", "FP64", [value])]})[0] == 400
 
 
-def test_binary_bodies_are_415_whatever_they_hold(predict: Predict) -> None:
+def test_binary_bodies_that_came_as_text_are_415_whatever_they_hold(predict: Predict) -> None:
     status, body = predict(REVIEWS, "\x00\x01", Inference_Header_Content_Length="1")
     assert status == 415
     assert "JSON" in body["error"]

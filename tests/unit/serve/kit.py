@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,42 @@ def tabular_package() -> dict[str, bytes]:
     return _files(_onnx(nodes, inputs, constants), preprocess, [("age", "FP64"), ("colour", "BYTES")])
 
 
+def tensors_package() -> dict[str, bytes]:
+    """A graph that gives back its inputs, one of each datatype, and the sum of a matrix's rows."""
+    types = {
+        "BOOL": TensorProto.BOOL,
+        **{
+            f"{sign}INT{bits}": getattr(TensorProto, f"{sign}INT{bits}")
+            for sign in ("", "U")
+            for bits in (8, 16, 32, 64)
+        },
+        "FP16": TensorProto.FLOAT16,
+        "FP32": TensorProto.FLOAT,
+        "FP64": TensorProto.DOUBLE,
+        "BYTES": TensorProto.STRING,
+    }
+    nodes = [helper.make_node("Identity", [name], [f"{name}_out"]) for name in types]
+    nodes.append(helper.make_node("ReduceSum", ["matrix", "one"], ["sums"], keepdims=0))
+    ends = [helper.make_tensor_value_info(name, kind, ["N"]) for name, kind in types.items()]
+    outs = [helper.make_tensor_value_info(f"{name}_out", kind, ["N"]) for name, kind in types.items()]
+    ends.append(helper.make_tensor_value_info("matrix", TensorProto.FLOAT, ["B", 3]))
+    outs.append(helper.make_tensor_value_info("sums", TensorProto.FLOAT, ["B"]))
+    graph = helper.make_graph(nodes, "echo", ends, outs, [numpy_helper.from_array(np.array([1]), "one")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    inputs = [{"name": name, "datatype": name, "shape": [-1]} for name in types]
+    outputs = [{"name": f"{name}_out", "datatype": name, "shape": [-1]} for name in types]
+    signature = {
+        "inputs": [*inputs, {"name": "matrix", "datatype": "FP32", "shape": [-1, 3]}],
+        "outputs": [*outputs, {"name": "sums", "datatype": "FP32", "shape": [-1]}],
+    }
+    return text_package() | {
+        "model.onnx": model.SerializeToString(),
+        "signature.json": canonical_json(signature),
+        "preprocess.json": canonical_json({"kind": "tensors"}),
+        "labels.json": b"[]",
+    }
+
+
 def model_with_external_data(location: str) -> bytes:
     """A graph that adds a tensor of 64 bytes which is said to lie in the file `location`."""
     outside = TensorProto(name="outside", data_type=TensorProto.FLOAT, dims=[16])
@@ -148,7 +185,24 @@ def _files(model: bytes, preprocess: dict[str, Any], inputs: list[tuple[str, str
 
 def store(files: dict[str, bytes], tenant: str = TENANT) -> str:
     """Put a package where serving looks for it; its digest."""
-    manifest = Manifest(
+    manifest = manifest_of(files)
+    documents = files | {MANIFEST: canonical_json(manifest.model_dump(mode="json"))}
+    for name, data in documents.items():
+        objects.put(BUCKET, package_prefix(tenant, manifest.digest) + name, data)
+    return manifest.digest
+
+
+def write(folder: Path, files: dict[str, bytes]) -> None:
+    """Put a package into a folder, the manifest last as a copy would."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    (folder / MANIFEST).write_bytes(canonical_json(manifest_of(files).model_dump(mode="json")))
+
+
+def manifest_of(files: dict[str, bytes]) -> Manifest:
+    """The manifest of a package."""
+    return Manifest(
         files={name: sha256(data) for name, data in files.items()},
         task="text-classification",
         dataset="small",
@@ -157,10 +211,6 @@ def store(files: dict[str, bytes], tenant: str = TENANT) -> str:
         recipe="0" * 64,
         code_version="0",
     )
-    documents = files | {MANIFEST: canonical_json(manifest.model_dump(mode="json"))}
-    for name, data in documents.items():
-        objects.put(BUCKET, package_prefix(tenant, manifest.digest) + name, data)
-    return manifest.digest
 
 
 def publish(model: str, files: dict[str, bytes], *, tenant: str = TENANT, routed: bool = True) -> str:

@@ -6,6 +6,8 @@ features is that of the longest text in a block: one long text must not widen a 
 """
 
 import json
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from modelmill.core.errors import ModelmillError
 from modelmill.serving.features import Features
 from modelmill.serving.instances import Columns, Field
+from modelmill.serving.tensors import answer, columns_of
 
 _BLOCK_ROWS = 64
 _OUTPUT = "probabilities"
@@ -45,8 +48,13 @@ class Model:
             raise UnusableModel("the signature's inputs are not those of the preprocessing")
         path = folder / "model.onnx"
         self.size = path.stat().st_size
-        self._session = _session(path)
-        self._warm_up()
+        self._session = session(path)
+        self.seconds = self._warm_up()
+
+    def infer(self, request: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
+        """The outputs that were asked for, and the rows that came in; raises ModelmillError naming the tensor."""
+        scores = self.probabilities(columns_of(request, self.fields, is_text=self.is_text))
+        return answer(request, self.labels, scores), len(scores)
 
     def probabilities(self, columns: Columns) -> NDArray[np.float32]:
         """float32 [rows, classes]. Raises ModelmillError (`no_answer`) for a row whose numbers overflow the model."""
@@ -67,7 +75,8 @@ class Model:
         result: NDArray[np.float32] = self._session.run([_OUTPUT], self._features.arrays(columns))[0]
         return result
 
-    def _warm_up(self) -> None:
+    def _warm_up(self) -> float:
+        """Seconds of the second run, with one blank row."""
         blank = {field.name: [None] for field in self.fields}
         try:
             shape = self._run(blank).shape
@@ -76,13 +85,17 @@ class Model:
             raise UnusableModel(f"the model does not run ({type(error).__name__})") from error
         if shape != (1, len(self.labels)):
             raise UnusableModel(f"the model gives {list(shape)} for one row, not [1, {len(self.labels)}]")
+        started = time.perf_counter()
+        self._run(blank)
+        return time.perf_counter() - started
 
 
 def _rows(columns: Columns, start: int) -> Columns:
     return {name: values[start : start + _BLOCK_ROWS] for name, values in columns.items()}
 
 
-def _session(path: Path) -> onnxruntime.InferenceSession:
+def session(path: Path) -> onnxruntime.InferenceSession:
+    """A session on one thread that does not spin; raises UnusableModel."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

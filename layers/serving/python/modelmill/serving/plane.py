@@ -1,4 +1,4 @@
-"""The data plane: who asks which model for what in, answers out. Every wire (API Gateway here) translates to it.
+"""The data plane: who asks which model for what in, answers out. Every wire (API Gateway, HTTP, gRPC) translates to it.
 
 The route says which version answers; route and version records are read again after ROUTE_TTL_SECONDS and stand
 while DynamoDB fails. When the version that the route names cannot be read, the one that answered last answers.
@@ -6,16 +6,15 @@ The route's shadow version is not run here.
 """
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from modelmill.aws.clients import FAULTS
-from modelmill.aws.records import models
-from modelmill.core.errors import Conflict, NotFound, Rejected, Unavailable
+from modelmill.core.errors import Conflict, ModelmillError, NotFound, Rejected, Unavailable
 from modelmill.core.limits import MIB, NAME_CHARACTERS, ROUTE_TTL_SECONDS
 from modelmill.core.names import check_name
 from modelmill.core.serve.route import Route
-from modelmill.serving import instances, packages, tensors
+from modelmill.serving import instances, tensors
 from modelmill.serving.cache import Fresh, Loaded
 from modelmill.serving.model import Model
 
@@ -35,15 +34,46 @@ class Call:
     predictions: int = 0
 
 
+class AnyModel(Protocol):
+    """A loaded model: of raw rows (`model.Model`) or of tensors (`graph.TensorModel`)."""
+
+    size: int
+    seconds: float
+    signature: dict[str, Any]
+
+    def infer(self, request: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
+        """The outputs that an infer request asks for, and its rows."""
+
+
+class Registry(Protocol):
+    """Where models are: records by tenant and name, packages by digest. `faults` are raised while it is down."""
+
+    faults: tuple[type[Exception], ...]
+
+    def route(self, tenant: str, model: str) -> dict[str, Any] | None:
+        """`{"route": Route.as_dict() | None}`, or None for an unknown model."""
+
+    def version(self, tenant: str, model: str, version: str) -> dict[str, Any] | None:
+        """`{"version", "digest"}`, or None."""
+
+    def versions(self, tenant: str, model: str) -> list[dict[str, Any]]:
+        """The same of all versions."""
+
+    def load(self, tenant: str, digest: str, max_bytes: int) -> AnyModel:
+        """The model of the verified package."""
+
+
 class DataPlane:
     """Predict, infer and describe, over the models of this process."""
 
-    def __init__(self) -> None:
-        budget = model_bytes()
-        self._routes = Fresh(models.get, FAULTS, ttl=ROUTE_TTL_SECONDS)
-        self._versions = Fresh(models.get_version, FAULTS, ttl=ROUTE_TTL_SECONDS)
-        self._lists = Fresh(models.versions, FAULTS, ttl=ROUTE_TTL_SECONDS)
-        self._models = Loaded(lambda tenant, digest: _load(tenant, digest, budget), budget, rest=ROUTE_TTL_SECONDS)
+    def __init__(self, registry: Registry, budget: int | None = None, keep: Callable[..., Any] = Fresh) -> None:
+        """`budget` is how many bytes of model files are held; `keep` makes the caches of records."""
+        most = budget or model_bytes()
+        self._routes = keep(registry.route, registry.faults, ttl=ROUTE_TTL_SECONDS)
+        self._versions = keep(registry.version, registry.faults, ttl=ROUTE_TTL_SECONDS)
+        self._lists = keep(registry.versions, registry.faults, ttl=ROUTE_TTL_SECONDS)
+        self._models = Loaded(lambda tenant, digest: registry.load(tenant, digest, most), most, rest=ROUTE_TTL_SECONDS)
+        self._faults = registry.faults
         self._answered: dict[tuple[str, str], tuple[str, str]] = {}
 
     def predict(self, call: Call, body: object) -> dict[str, Any]:
@@ -51,6 +81,10 @@ class DataPlane:
         digest = self._resolve(call)
         rows = instances.check_instances(body)
         model = self._model(call, digest)
+        if not isinstance(model, Model):
+            raise ModelmillError(
+                "takes_tensors", "this model takes tensors", hint=f"POST /v2/models/{call.found_model}/infer"
+            )
         columns = instances.columns_of(rows, model.fields, is_text=model.is_text)
         scores = model.probabilities(columns).tolist()
         call.predictions = len(rows)
@@ -61,14 +95,10 @@ class DataPlane:
         }
 
     def infer(self, call: Call, body: object) -> dict[str, Any]:
-        """The Open Inference Protocol's answer to an infer request."""
+        """The Open Inference Protocol's answer to an infer request; `data` is an array, or a list of texts."""
         digest = self._resolve(call)
         request = tensors.check_request(body)
-        model = self._model(call, digest)
-        columns = tensors.columns_of(request, model.fields, is_text=model.is_text)
-        scores = model.probabilities(columns)
-        outputs = tensors.answer(request, model.labels, scores)
-        call.predictions = len(scores)
+        outputs, call.predictions = self._model(call, digest).infer(request)
         identity = {"id": request["id"]} if "id" in request else {}
         return {"model_name": call.found_model, "model_version": call.found_version, **identity, "outputs": outputs}
 
@@ -123,11 +153,11 @@ class DataPlane:
             )
         return Route.from_dict(record["route"]).choose(call.key)
 
-    def _model(self, call: Call, digest: str) -> Model:
+    def _model(self, call: Call, digest: str) -> AnyModel:
         """The loaded model of a digest or, while S3 is down, the one that answered for this model last."""
         try:
             model = self._models.get(call.tenant, digest)
-        except FAULTS as error:
+        except self._faults as error:
             last = self._models.peek(call.tenant, self._last_good(call, error))
             if last is None:
                 raise Unavailable("the model's package cannot be read now") from error
@@ -153,11 +183,6 @@ def model_bytes() -> int:
 
 def _no_model(name: str) -> NotFound:
     return NotFound("model", name, hint="GET /v1/models lists the models")
-
-
-def _load(tenant: str, digest: str, max_bytes: int) -> Model:
-    with packages.verified(tenant, digest, max_bytes) as folder:
-        return Model(folder)
 
 
 def _prediction(labels: list[str], scores: list[float]) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Open Inference Protocol v2 tensors in JSON: a request's `inputs` to columns of raw values, answers to `outputs`.
 
 Source: https://github.com/kserve/open-inference-protocol, "Inference" (HTTP/REST). Data may be flat or nested; a
-tensor has one value a row, so its shape is [rows] or [rows, 1]. The binary tensor extension is refused.
+tensor has one value a row, so its shape is [rows] or [rows, 1]. Data that came as bytes is an array already.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ _OPTIONAL: dict[str, tuple[type, str]] = {
 
 
 def check_request(body: object) -> dict[str, Any]:
-    """The body as an infer request; raises ModelmillError (400, or 415 for binary tensors)."""
+    """The body as an infer request; raises ModelmillError (400)."""
     if not isinstance(body, dict):
         raise _bad(f"the body must be an object, got {json_name(body)}")
     if not isinstance(body.get("inputs"), list) or not body["inputs"]:
@@ -38,24 +38,9 @@ def check_request(body: object) -> dict[str, Any]:
     for tensor in tensors:
         if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
             raise _bad("each of 'inputs' and 'outputs' must be an object with a 'name'")
-    if any(_is_binary(part.get("parameters")) for part in (body, *tensors)):
-        raise binary_tensors()
+        if not isinstance(tensor.get("parameters", {}), dict | None):
+            raise _bad(f"the 'parameters' of {tensor['name']!r:.60} must be an object")
     return body
-
-
-def _is_binary(parameters: object) -> bool:
-    if not isinstance(parameters, dict):
-        return False
-    return "binary_data_size" in parameters or bool(
-        parameters.get("binary_data") or parameters.get("binary_data_output")
-    )
-
-
-def binary_tensors() -> ModelmillError:
-    """The refusal of the binary tensor extension."""
-    return ModelmillError(
-        "binary_tensors", "binary tensors are not supported", status=415, hint="send and ask for tensors as JSON"
-    )
 
 
 def columns_of(request: Mapping[str, Any], fields: Sequence[Field], *, is_text: bool) -> Columns:
@@ -103,7 +88,9 @@ def _values(tensor: Mapping[str, Any], field: Field, where: str) -> list[object]
 
 
 def _flat(data: object, where: str) -> list[object]:
-    """One value a row from [v, …] or [[v], …]."""
+    """One value a row from [v, …] or [[v], …], or from an array."""
+    if isinstance(data, np.ndarray):
+        return list(data.tolist())
     if not isinstance(data, list):
         raise _bad(f"{where}.data must be a list, got {json_name(data)}")
     if not any(isinstance(value, list) for value in data):
@@ -119,18 +106,23 @@ def answer(
 ) -> list[dict[str, Any]]:
     """The outputs that were asked for (all if none were named): `label` BYTES [n] and `probabilities` FP32 [n, C]."""
     rows, classes = probabilities.shape
-    outputs: dict[str, tuple[str, list[int], Callable[[], list[Any]]]] = {
+    outputs: dict[str, tuple[str, list[int], Callable[[], Any]]] = {
         "label": ("BYTES", [rows], lambda: [labels[index] for index in probabilities.argmax(axis=1)]),
-        "probabilities": ("FP32", [rows, classes], lambda: probabilities.ravel().tolist()),
+        "probabilities": ("FP32", [rows, classes], lambda: probabilities),
     }
-    asked = [output["name"] for output in request.get("outputs", [])] or list(outputs)
-    unknown = [name for name in asked if name not in outputs]
-    if unknown:
-        raise _bad(f"the model has no output {unknown[0]!r:.60}", f"it has: {', '.join(outputs)}")
     return [
         {"name": name, "datatype": datatype, "shape": shape, "data": data()}
-        for name, (datatype, shape, data) in ((name, outputs[name]) for name in dict.fromkeys(asked))
+        for name, (datatype, shape, data) in ((name, outputs[name]) for name in asked(request, outputs))
     ]
+
+
+def asked(request: Mapping[str, Any], known: Collection[str]) -> list[str]:
+    """The names of the outputs that were asked for, all `known` ones if none were; raises ModelmillError (400)."""
+    names = [output["name"] for output in request.get("outputs", [])] or known
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise _bad(f"the model has no output {unknown[0]!r:.60}", f"it has: {', '.join(known)}")
+    return list(dict.fromkeys(names))
 
 
 def _bad(message: str, hint: str | None = None) -> ModelmillError:
