@@ -34,3 +34,6 @@ layer control annotated-types pydantic pydantic-core typing-extensions typing-in
 
 without_torch functions/model/job/requirements.in --constraints requirements.lock \
     --output-file functions/model/job/requirements.txt
+
+compile functions/serve/server/requirements.in --constraints requirements.lock \
+    --output-file functions/serve/server/requirements.txt

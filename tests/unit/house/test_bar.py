@@ -12,7 +12,7 @@ SOURCES = sorted(
     path
     for top in ("layers", "functions", "infra_cdk", "tests")
     for path in (ROOT / top).rglob("*.py")
-    if "build" not in path.parts and path.stat().st_size
+    if not {"build", "pb"} & set(path.parts) and path.stat().st_size
 )
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 

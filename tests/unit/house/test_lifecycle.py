@@ -8,7 +8,7 @@ import pytest
 from modelmill.core.lifecycle import PIPELINE_STAGES, STAGES, position
 
 ROOT = Path(__file__).parents[3]
-SUPPORT = {"serve/authorise", "serve/control"}
+SUPPORT = {"serve/authorise", "serve/control", "serve/server"}
 """Functions that serve people beside the life cycle: they are not one of its stages."""
 
 
@@ -24,7 +24,7 @@ def test_every_stage_has_its_function_folder_and_every_folder_its_stage() -> Non
 
 def test_a_function_folder_holds_a_handler_or_a_dockerfile() -> None:
     for folder in {stage.function for stage in STAGES} | SUPPORT:
-        entry = "Dockerfile" if folder == "model/job" else "handler.py"
+        entry = "Dockerfile" if folder in {"model/job", "serve/server"} else "handler.py"
         assert (ROOT / "functions" / folder / entry).is_file(), folder
 
 
