@@ -11,6 +11,7 @@ from aws_lambda_powertools import Logger
 
 from modelmill.aws import objects, uploads
 from modelmill.aws.records import datasets, pipelines
+from modelmill.aws.records.mask_key import pseudonyms
 from modelmill.aws.settings import settings
 from modelmill.core.data.accounts import UnusableData
 from modelmill.core.errors import Rejected
@@ -48,7 +49,7 @@ def _preprocess(run: Run, document: dict[str, Any] | None) -> dict[str, Any]:
     bucket, models = settings().data_bucket, settings().models_bucket
     with tempfile.TemporaryDirectory() as folder:
         file = uploads.download(run.upload, Path(folder, "upload"))
-        prepared = prepare(file, PurePosixPath(run.upload["key"]).name, recipe)
+        prepared = prepare(file, PurePosixPath(run.upload["key"]).name, recipe, pseudonyms(run.tenant))
         version, spec = describe(prepared, recipe, run)
         # The record is written last: a version that is on record is complete, and its rows never change.
         if datasets.get_version(run.tenant, run.dataset, version.version) is None:

@@ -6,7 +6,7 @@ import pytest
 
 from modelmill.core.errors import Rejected
 from modelmill.core.model.candidates import DEFAULTS, candidates_for
-from modelmill.core.model.recipe import Recipe, parse_recipe
+from modelmill.core.model.recipe import Mask, Recipe, parse_recipe
 
 
 def test_no_recipe_is_a_recipe() -> None:
@@ -21,6 +21,11 @@ def test_no_recipe_is_a_recipe() -> None:
         ({"seed": -1}, "seed"),
         ({"compute": {"engine": "kubernetes"}}, "compute.engine"),
         ({"inputs": []}, "inputs"),
+        ({"mask": {"colums": {}}}, "mask.colums"),
+        ({"mask": {"kinds": ["name"]}}, "mask.kinds"),
+        ({"mask": {"columns": {"phone": "hide"}}}, "mask.columns.phone"),
+        ({"target": "y", "mask": {"columns": {"y": "hash"}}}, "recipe"),
+        ({"inputs": ["x"], "mask": {"columns": {"x": "drop"}}}, "recipe"),
         (["target"], "recipe"),
         ("target", "recipe"),
     ],
@@ -42,3 +47,12 @@ def test_a_recipe_picks_candidates_by_name() -> None:
     assert [c.name for c in candidates_for("text-classification", [second, first, second])] == [second, first]
     with pytest.raises(Rejected, match="gpt"):
         candidates_for("text-classification", ["gpt"])
+
+
+def test_the_mask_of_a_column() -> None:
+    mask = parse_recipe({"mask": {"columns": {"a": "keep", "b": "hash"}, "kinds": ["phone", "email"]}}).mask
+    assert [mask.mode_of(name) for name in "abc"] == ["keep", "hash", "mask"]
+    assert mask.as_preprocess("ac")["mask"]["columns"] == ["c"]
+    assert mask.as_preprocess("a") == {}
+    assert mask == parse_recipe({"mask": {"columns": {"a": "keep", "b": "hash"}, "kinds": ["email", "phone"]}}).mask
+    assert Recipe(mask=Mask(default=False)).mask.mode_of("c") == "keep"

@@ -4,6 +4,7 @@ import gzip
 import random
 from pathlib import Path
 
+from modelmill.core.data.mask import Pseudonyms
 from modelmill.core.model.recipe import Recipe
 from modelmill.frames.prepare import Prepared, prepare
 
@@ -58,11 +59,20 @@ def flowers_csv(rows: int = 60) -> str:
     return "\n".join(lines) + "\n"
 
 
-def prepared(folder: Path, content: str | bytes, name: str = "data.csv", recipe: Recipe | None = None) -> Prepared:
+PSEUDONYMS = Pseudonyms(b"a key of tests only, of 32 bytes..")
+
+
+def prepared(
+    folder: Path,
+    content: str | bytes,
+    name: str = "data.csv",
+    recipe: Recipe | None = None,
+    pseudonyms: Pseudonyms = PSEUDONYMS,
+) -> Prepared:
     """Run the data phase over a file with this content."""
     path = folder / "upload"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return prepare(path, name, recipe or Recipe())
+    return prepare(path, name, recipe or Recipe(), pseudonyms)
 
 
 def zipped(content: str) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelmill.core.data.mask import Pseudonyms
 from modelmill.core.errors import ModelmillError
 from modelmill.core.model.tokens import ngrams, tokens
 from modelmill.serving.features import Features, TextFeatures, number_of
@@ -108,3 +109,37 @@ def test_what_is_not_a_number_is_refused_by_field_name_without_its_content(cell:
         TABULAR.arrays({"x": [cell]})
     assert refusal.value.status == 400
     assert "twelve" not in json.dumps(refusal.value.as_dict())
+
+
+MASK = {"version": 1, "kinds": ["email", "phone"], "columns": ["t", "shop"]}
+RAW = "mail alice@example.com or 138 0013 8000 now"
+
+
+def _stored(text: str) -> str:
+    return Pseudonyms(b"k" * 32).mask(text)[0]
+
+
+def test_a_text_model_reads_kinds_of_raw_and_of_stored_rows() -> None:
+    words = ["mail", "maskemail", "or", "maskphone", "now", "maskemail or"]
+    features = Features({"kind": "text", "inputs": ["t"], "ngrams": [1, 2], "vocabulary": words, "mask": MASK})
+    rows = [RAW, _stored(RAW)]
+    assert rows[0] != rows[1]
+    assert features.arrays({"t": rows})["ids"].tolist() == [[1, 2, 3, 4, 5, 6]] * 2
+
+
+def test_a_tabular_model_has_one_category_for_a_kind() -> None:
+    categories = [{"name": "shop", "values": ["a", "<maskphone>"]}, {"name": "kept", "values": ["13800138000"]}]
+    features = Features({"kind": "tabular", "numbers": [], "categories": categories, "mask": MASK})
+    shops = ["a", 13800138000, " 13900139000", _stored("13800138000"), "b"]
+    arrays = features.arrays({"shop": shops, "kept": ["13800138000"] * 5})
+    assert arrays["categories"].tolist() == [[1, 1], [2, 1], [2, 1], [2, 1], [0, 1]]
+
+
+def test_a_package_without_masking_reads_as_it_was_trained() -> None:
+    assert _text(vocabulary=["alice", "maskemail"]).arrays({"t": [RAW]})["ids"].tolist() == [[1]]
+
+
+def test_rules_of_another_version_are_refused() -> None:
+    with pytest.raises(ModelmillError) as refusal:
+        _text(mask=MASK | {"version": 2})
+    assert refusal.value.code == "unusable_model"

@@ -52,6 +52,7 @@ def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersi
         labels=prepared.labels,
         quarantine=prepared.reasons,
         warnings=prepared.warnings,
+        masked={name: {**kinds} for name, kinds in prepared.masked.items()},
     )
     size = len(canonical_json(document.model_dump(mode="json")))
     if size > _RECORD_BYTES:

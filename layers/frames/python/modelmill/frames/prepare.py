@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,27 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from modelmill.core.data.accounts import UnusableData, accounts
+from modelmill.core.data.columns import ColumnSummary, can_be_classes
+from modelmill.core.data.mask import Pseudonyms
 from modelmill.core.data.plan import Plan, make_plan
+from modelmill.core.data.target import guess_target
 from modelmill.core.data.version import DatasetVersion, DataWarning, Rows
 from modelmill.core.digest import canonical_json
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import MAX_CLASSES, MIN_ROWS, MIN_ROWS_PER_CLASS
 from modelmill.core.model.recipe import Recipe
+from modelmill.core.model.spec import Column
 from modelmill.frames.clean import class_names, clean, typed
+from modelmill.frames.mask import (
+    Counts,
+    Masked,
+    as_models_see,
+    check_inputs,
+    check_names,
+    mask_bad,
+    mask_table,
+    warnings_of,
+)
 from modelmill.frames.profile import Profile
 from modelmill.frames.quarantine import USED, Integers, find_leaks, judge, reason_of, row_digests
 from modelmill.frames.readers import RAW_CHARACTERS, BadRow, read
@@ -81,6 +95,8 @@ class Prepared:
     file_profile: Profile
     train_profile: Profile
     warnings: list[DataWarning]
+    masked: dict[str, Counts]
+    """Column → kind of personal data → how many were masked."""
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -114,35 +130,42 @@ def load(path: Path, name: str) -> Loaded:
     return Loaded(table, numbers, reading.bad, profile, reading.warnings)
 
 
-def prepare(path: Path, name: str, recipe: Recipe) -> Prepared:
+def prepare(path: Path, name: str, recipe: Recipe, pseudonyms: Pseudonyms) -> Prepared:
     """Run the data phase. Raises Rejected, and UnusableData once the rows are counted."""
     loaded = load(path, name)
     try:
-        return _prepare(loaded, recipe)
+        return _prepare(loaded, recipe, pseudonyms)
     except Rejected as cause:
         raise UnusableData(cause, loaded.read) from None
 
 
-def _prepare(loaded: Loaded, recipe: Recipe) -> Prepared:
-    plan = make_plan(loaded.profile.summaries(), recipe)
+def _prepare(raw: Loaded, recipe: Recipe, pseudonyms: Pseudonyms) -> Prepared:
+    check_names(raw.table.column_names, recipe.mask)
+    masked = mask_table(raw.table, recipe.mask, pseudonyms)
+    plan = _plan(raw, masked, recipe)
+    loaded = _masked(raw, masked, plan.target, mask_bad(raw.bad, recipe.mask, pseudonyms))
     inputs = pa.Table.from_batches([typed(batch, plan.inputs) for batch in _batches(loaded.table)])
     labels = class_names(loaded.table.column(plan.target))
-    digests = row_digests(inputs, recipe.seed)
     tabular = plan.task == "tabular-classification"
+    # What a model sees depends on no key, so neither does the split; and what it sees twice falls together.
+    seen = as_models_see(inputs)
+    digests = row_digests(seen, recipe.seed)
     # The same text twice is a copy; two rows of a table are copies only if every column agrees, used or not.
-    identities = row_digests(loaded.table, recipe.seed) if tabular else digests
+    identities = row_digests(raw.table, recipe.seed) if tabular else _digests(inputs, seen, digests, recipe.seed)
     codes, warnings = judge(inputs, labels, digests, identities, keep_repeated=tabular)
     used = np.flatnonzero(codes == USED)
     quarantine = _quarantined(loaded, codes)
     names = pc.take(labels, pa.array(used)).to_pylist()
     _check_enough(names, plan.target, quarantine)
     examples = inputs.append_column(plan.target, labels)
+    for name in masked.hashed:
+        examples = examples.append_column(name, loaded.table.column(name))
     parts = split_rows([digests[index] for index in used.tolist()], names, recipe.split)
     splits = {name: examples.take(pa.array(used[rows])).combine_chunks() for name, rows in parts.items()}
     usable = examples.take(pa.array(used))
     leaks = _leaks(usable, plan) if tabular else []
     return Prepared(
-        loaded.content(),
+        raw.content(),
         plan,
         accounts(loaded.read, len(quarantine)),
         sorted(set(names)),
@@ -150,9 +173,47 @@ def _prepare(loaded: Loaded, recipe: Recipe) -> Prepared:
         sample(loaded.table, used),
         quarantine,
         loaded.profile,
-        _profile(splits["train"]),
-        [*loaded.warnings, *plan.warnings, *warnings, *leaks],
+        _profile(splits["train"].drop_columns(masked.hashed)),
+        [*loaded.warnings, *warnings_of(masked, plan.target), *plan.warnings, *warnings, *leaks],
+        {name: kinds for name, kinds in masked.counts.items() if name != plan.target},
     )
+
+
+def _digests(inputs: pa.Table, seen: pa.Table, digests: list[bytes], seed: int) -> list[bytes]:
+    return digests if seen is inputs else row_digests(inputs, seed)
+
+
+def _plan(raw: Loaded, masked: Masked, recipe: Recipe) -> Plan:
+    """The plan of the columns that a model may read, made of the raw values; the others are keys to it."""
+    names = masked.table.column_names
+    summaries = [summary for summary in raw.profile.summaries() if summary.name in names]
+    target = recipe.target or _likely_target([s for s in summaries if s.name not in masked.hashed])
+    check_inputs(masked, recipe.inputs, target, len(names))
+    hidden = set(masked.hidden) - {target}
+    plan = make_plan([summary for summary in summaries if summary.name not in hidden], recipe)
+    if recipe.mask.columns.get(plan.target, "keep") != "keep":
+        raise Rejected("bad_recipe", f"mask.columns: {plan.target!r} is the target, which can only be kept")
+    kinds = {column.name: column for column in plan.columns}
+    columns = tuple(kinds.get(name) or Column(name=name, kind="identifier") for name in names)
+    return replace(plan, columns=columns)
+
+
+def _likely_target(summaries: list[ColumnSummary]) -> str | None:
+    """The column that would be the target if nothing were masked, should it have classes."""
+    try:
+        name = guess_target(summaries).name
+    except Rejected:
+        return None  # said by the plan
+    return name if any(can_be_classes(summary) for summary in summaries if summary.name == name) else None
+
+
+def _masked(raw: Loaded, masked: Masked, target: str, bad: list[BadRow]) -> Loaded:
+    """The file as it is stored and shown: with pseudonyms in every column but the target."""
+    names = masked.table.column_names
+    table = masked.table.set_column(names.index(target), target, raw.table.column(target))
+    changed = [name for name in names if (name in masked.counts or name in masked.hashed) and name != target]
+    profiles = {name: raw.profile.columns[name] for name in names} | _profile(table.select(changed)).columns
+    return replace(raw, table=table, bad=bad, profile=Profile(raw.profile.rows, profiles))
 
 
 def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
@@ -218,6 +279,7 @@ def write(prepared: Prepared, version: DatasetVersion, folder: Path) -> list[Pat
     people = {
         "file": prepared.file_profile.as_dict(),
         "train": prepared.train_profile.as_dict(),
+        "masked": prepared.masked,
         "used": statistics(prepared.sample, prepared.plan, prepared.splits),
     }
     report = render(version, people, prepared.quarantine, prepared.sample.slice(0, REPORT_ROWS).to_pylist())

@@ -7,7 +7,8 @@ happen here; every piece of arithmetic (idf, normalisation, imputation, scaling)
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelmill.core.data.cells import MISSING, NONE, undecorated
+from modelmill.core.data.mask import VERSION, kinds_only
 from modelmill.core.errors import ModelmillError
 from modelmill.core.model.tokens import MAX_TOKENS, ngrams, tokens
 
@@ -45,6 +47,20 @@ class Sparse(NamedTuple):
         return {"ids": ids, "counts": counts}
 
 
+def maskers(preprocess: Mapping[str, Any]) -> dict[str, Callable[[str], str]]:
+    """By column, what replaces personal data by its kind; none for a package that was trained without.
+
+    Raises ModelmillError (`unusable_model`) for rules that this code does not know.
+    """
+    mask = preprocess.get("mask")
+    if mask is None:
+        return {}
+    if mask["version"] != VERSION:
+        text = f"the model was trained with masking of version {mask['version']}; here it is {VERSION}"
+        raise ModelmillError("unusable_model", text, status=409, hint="train and register the model again")
+    return dict.fromkeys(mask["columns"], partial(kinds_only, kinds=frozenset(mask["kinds"])))
+
+
 class TextFeatures:
     """N-gram counts of one or more text columns over a fixed vocabulary."""
 
@@ -52,7 +68,13 @@ class TextFeatures:
         self.field_names: tuple[str, ...] = tuple(preprocess["inputs"])
         self._shortest, self._longest = preprocess["ngrams"]
         self._limit = int(preprocess.get("max_tokens", MAX_TOKENS))
+        self._maskers = maskers(preprocess)
         self._ids = {ngram: index + 1 for index, ngram in enumerate(preprocess["vocabulary"])}
+
+    def text(self, value: object, name: str) -> str:
+        """A cell of a column as this model reads it."""
+        text, masker = text_of(value, name), self._maskers.get(name)
+        return masker(text) if masker else text
 
     def sparse(self, columns: Columns) -> Sparse:
         """Known n-grams of each row with their counts; n-grams do not cross from one column into the next."""
@@ -62,7 +84,7 @@ class TextFeatures:
         lengths: list[int] = []
         for row in _rows(columns, self.field_names):
             grams = chain.from_iterable(
-                ngrams(tokens(text_of(value, name), self._limit), self._shortest, self._longest)
+                ngrams(tokens(self.text(value, name), self._limit), self._shortest, self._longest)
                 for name, value in zip(self.field_names, row, strict=True)
             )
             found = Counter(filter(None, map(find, grams)))
@@ -86,7 +108,13 @@ class TabularFeatures:
             column["name"]: {value: index + 1 for index, value in enumerate(column["values"])}
             for column in preprocess["categories"]
         }
+        self._maskers = maskers(preprocess)
         self.field_names: tuple[str, ...] = (*self._numbers, *self._categories)
+
+    def category(self, value: object, name: str) -> str:
+        """A cell of a column as the name of its category; personal data is one category for each kind."""
+        masker = self._maskers.get(name)
+        return category_of(masker(text_of(value, name)) if masker else value, name)
 
     def arrays(self, columns: Columns) -> Arrays:
         """`numbers` float32 [B, N], NaN where missing; `categories` int64 [B, C], 0 where missing or never seen."""
@@ -98,7 +126,7 @@ class TabularFeatures:
         categories = np.zeros((rows, len(self._categories)), dtype=np.int64)
         for index, (name, known) in enumerate(self._categories.items()):
             if name in columns:
-                categories[:, index] = [known.get(category_of(value, name), 0) for value in columns[name]]
+                categories[:, index] = [known.get(self.category(value, name), 0) for value in columns[name]]
         return {"numbers": numbers, "categories": categories}
 
 

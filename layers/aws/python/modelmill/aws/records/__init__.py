@@ -14,6 +14,7 @@
 | models to observe, of all tenants | `routed` | `{tenant}#{model}` |
 | answered Idempotency-Key | `{tenant}#idempotency` | sha256 of the key |
 | audit (append only) | `{tenant}#audit` | `{time}#{action}#{name}` |
+| key of the pseudonyms | `{tenant}#mask` | `key` |
 | API key | `key#{sha256 of the key}` | `key` |
 
 `routed` is written by whoever moves a route, so that `observe` finds its models of all tenants with one query and

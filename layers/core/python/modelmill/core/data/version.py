@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from modelmill.core.data.mask import VERSION
 from modelmill.core.digest import digest_of
 from modelmill.core.model.recipe import Recipe, Task
 from modelmill.core.model.spec import Column
@@ -44,6 +45,8 @@ class DatasetVersion(BaseModel):
     quarantine: dict[str, int]
     """Reason → number of rows."""
     warnings: list[DataWarning]
+    masked: dict[str, dict[str, int]] = {}
+    """Column → kind of personal data → how many were replaced by pseudonyms."""
 
 
 def version_id(content_sha256: str, recipe: Recipe, code: str, decided: object) -> str:
@@ -52,5 +55,6 @@ def version_id(content_sha256: str, recipe: Recipe, code: str, decided: object) 
     `decided` are the JSON values of what was inferred and how the rows fell: other rules make another version, so that
     a run never reads rows that were stored under other rules.
     """
-    data = recipe.model_dump(mode="json", include={"task", "target", "inputs", "split", "seed"})
-    return digest_of({"content": content_sha256, "recipe": data, "code": code, "decided": decided})[:16]
+    data = recipe.model_dump(mode="json", include={"task", "target", "inputs", "split", "seed", "mask"})
+    rules = {"code": code, "mask": VERSION, "decided": decided}
+    return digest_of({"content": content_sha256, "recipe": data, **rules})[:16]

@@ -3,10 +3,13 @@
 Every field has a default, so that no recipe at all is a recipe: what is None is inferred from the data.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from modelmill.core.data.mask import KINDS, VERSION
+from modelmill.core.data.mask_rules import Kind
 from modelmill.core.errors import Rejected
 
 Task = Literal["text-classification", "tabular-classification"]
@@ -47,6 +50,32 @@ class Optimise(_Section):
     max_loss: float = Field(0.002, ge=0, le=1)
 
 
+class Mask(_Section):
+    """What happens to personal data before rows are stored.
+
+    A column is kept as it is, masked where it holds personal data, dropped, or hashed: stored as one pseudonym per
+    value, which no model reads. Columns that are not named are masked, or kept with `default: false`.
+    """
+
+    default: bool = True
+    columns: dict[str, Literal["keep", "mask", "drop", "hash"]] = {}
+    kinds: tuple[Kind, ...] = KINDS
+
+    @field_validator("kinds")
+    @classmethod
+    def _in_order(cls, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        return tuple(kind for kind in KINDS if kind in kinds)
+
+    def mode_of(self, column: str) -> str:
+        """What happens to a column: keep, mask, drop or hash."""
+        return self.columns.get(column, "mask" if self.default else "keep")
+
+    def as_preprocess(self, inputs: Iterable[str]) -> dict[str, Any]:
+        """The `mask` of a package's preprocess.json: which of the model's inputs of words are masked, and how."""
+        masked = [name for name in inputs if self.mode_of(name) == "mask"]
+        return {"mask": {"version": VERSION, "kinds": list(self.kinds), "columns": masked}} if masked else {}
+
+
 class Rollout(_Section):
     """`route: false` registers the model without sending traffic to it."""
 
@@ -66,6 +95,16 @@ class Recipe(_Section):
     compute: Compute = Compute()
     optimise: Optimise = Optimise()
     rollout: Rollout = Rollout()
+    mask: Mask = Mask()
+
+    @model_validator(mode="after")
+    def _reads_what_is_there(self) -> "Recipe":
+        if self.target and self.mask.columns.get(self.target, "keep") != "keep":
+            raise ValueError(f"mask.columns: the target {self.target!r} can only be kept: its values are the answers")
+        gone = [name for name in self.inputs or () if self.mask.columns.get(name) in ("drop", "hash")]
+        if gone:
+            raise ValueError(f"mask.columns: the input {gone[0]!r} is dropped or hashed, so no model can read it")
+        return self
 
 
 def parse_recipe(document: Any) -> Recipe:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from modelmill.core.model.spec import RunSpec
-from modelmill.serving.features import TabularFeatures, category_of
+from modelmill.serving.features import TabularFeatures
 from modelmill.training.families import Fitted
 from modelmill.training.logistic import SparseRows, fit, predict
 from modelmill.training.loop import Loop, Run
@@ -42,11 +42,12 @@ def _prepare(train: Rows, validation: Rows, spec: RunSpec) -> _Prepared:
     """Category lists and number statistics of the training rows; both splits as tensors."""
     numbers = [column.name for column in spec.inputs if column.kind == "number"]
     categories = [column.name for column in spec.inputs if column.kind != "number"]
-    preprocess: dict[str, Any] = {
-        "kind": "tabular",
-        "numbers": numbers,
-        "categories": [{"name": name, "values": _values(train.columns[name], name)} for name in categories],
-    }
+    preprocess: dict[str, Any] = {"kind": "tabular", "numbers": numbers, **spec.recipe.mask.as_preprocess(categories)}
+    reader = TabularFeatures({**preprocess, "categories": []})
+    preprocess["categories"] = [
+        {"name": name, "values": _values([reader.category(cell, name) for cell in train.columns[name]])}
+        for name in categories
+    ]
     features = TabularFeatures(preprocess)
     arrays = features.arrays(train.columns)
     sizes = [len(column["values"]) + 1 for column in preprocess["categories"]]
@@ -63,9 +64,9 @@ def _prepare(train: Rows, validation: Rows, spec: RunSpec) -> _Prepared:
     )
 
 
-def _values(cells: Sequence[object], name: str) -> list[str]:
+def _values(cells: Sequence[str]) -> list[str]:
     """The values worth a row of their own, most frequent first; rarer ones share the row of what was never seen."""
-    found = Counter(category_of(cell, name) for cell in cells)
+    found = Counter(cells)
     del found[""]
     kept = [value for value, rows in found.items() if rows >= _MIN_ROWS_PER_VALUE]
     return sorted(kept, key=lambda value: (-found[value], value))[:_MAX_VALUES]

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from modelmill.core.model.spec import RunSpec
 from modelmill.core.model.tokens import MAX_TOKENS
-from modelmill.serving.features import Sparse, TextFeatures, text_of
+from modelmill.serving.features import Sparse, TextFeatures
 from modelmill.training.families import Fitted
 from modelmill.training.logistic import SparseRows, fit, predict
 from modelmill.training.loop import Loop, Run
@@ -57,8 +57,10 @@ class _Prepared(NamedTuple):
 def _prepare(train: Rows, validation: Rows, spec: RunSpec, *, size: int, min_rows: int) -> _Prepared:
     """Vocabulary and idf of the training rows; both splits as TF-IDF bags."""
     inputs = [column.name for column in spec.inputs]
+    masking = spec.recipe.mask.as_preprocess(inputs)
+    reader = TextFeatures({"inputs": inputs, "ngrams": [1, 1], "vocabulary": [], **masking})
     texts = [
-        [text_of(value, name) for name, value in zip(inputs, row, strict=True)]
+        [reader.text(value, name) for name, value in zip(inputs, row, strict=True)]
         for row in zip(*(train.columns[name] for name in inputs), strict=True)
     ]
     longest = longest_ngram([" ".join(row) for row in texts[:1_000]])
@@ -67,6 +69,7 @@ def _prepare(train: Rows, validation: Rows, spec: RunSpec, *, size: int, min_row
         "inputs": inputs,
         "ngrams": [1, longest],
         "max_tokens": MAX_TOKENS,
+        **masking,
         "vocabulary": build_vocabulary(texts, longest=longest, min_rows=min_rows, size=size),
     }
     features = TextFeatures(preprocess)
