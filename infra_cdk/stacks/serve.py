@@ -11,6 +11,9 @@ from infra_cdk.constructs.api import Api
 from infra_cdk.constructs.function import MIB_PER_VCPU, Layers, ThinFunction
 from infra_cdk.stacks.data import DataStack, state_machine_arn
 
+LEAN = {"MODELMILL_LEAN_CLIENTS": "1"}
+"""For functions on the path of a request: signed HTTP without botocore's clients (`modelmill.aws.lean`)."""
+
 
 class ServeStack(Stack):
     """`deploy` moves routes; `predict` answers; `control` manages; `authorise` knows keys."""
@@ -58,6 +61,7 @@ class ServeStack(Stack):
                 # One vCPU: more threads than that only wait for each other.
                 "OPENBLAS_NUM_THREADS": "1",
                 "OMP_NUM_THREADS": "1",
+                **LEAN,
             },
             statements=[
                 *grants.records(data.table, "GetItem", "Query"),
@@ -105,6 +109,6 @@ class ServeStack(Stack):
             "serve/authorise",
             memory=512,
             timeout=Duration.seconds(10),
-            environment={"MODELMILL_TABLE": data.table.table_name},
+            environment={"MODELMILL_TABLE": data.table.table_name, **LEAN},
             statements=[find_key],
         )

@@ -42,6 +42,8 @@ class Reach:
 
     actions: frozenset[str]
     settings: frozenset[str]
+    calls: frozenset[str]
+    """Methods of botocore's clients."""
 
 
 @cache
@@ -103,18 +105,18 @@ def reach(sources: list[Path]) -> Reach:
         tree = ast.parse(file.read_text(encoding="utf-8"))
         todo.append((tree, _imports(tree), ""))
     seen: set[str] = set()
-    actions: set[str] = set()
+    calls: set[str] = set()
     settings: set[str] = set()
     while todo:
         node, names, home = todo.pop()
-        for leaf in _leaves(node):
-            actions |= ACTIONS[leaf]
+        calls |= set(_leaves(node))
         settings |= set(_settings(node))
         for name in set(_named(node, names, home)) | (set(names.values()) if isinstance(node, ast.Module) else set()):
             if name not in seen:
                 seen.add(name)
                 todo += _code_of(name)
-    return Reach(frozenset(actions), frozenset(f"MODELMILL_{name.upper()}" for name in settings))
+    actions = {action for call in calls for action in ACTIONS[call]}
+    return Reach(frozenset(actions), frozenset(f"MODELMILL_{name.upper()}" for name in settings), frozenset(calls))
 
 
 def _settings(node: ast.AST) -> Iterator[str]:

@@ -10,6 +10,7 @@ from infra_cdk.app import make_app
 from infra_cdk.bundling import Bundles
 from infra_cdk.layers import FUNCTION_LAYERS
 from infra_cdk.prune import AWS_SERVICES
+from modelmill.aws.lean import S3, DynamoDB
 from tests.infra.reach import ACTIONS, ROOT, is_client, reach
 from tests.infra.templates import Templates, listed, text
 
@@ -101,7 +102,18 @@ def test_a_role_allows_what_its_code_calls_and_no_more(templates: Templates, fol
 def test_the_environment_names_what_the_code_reads_and_no_more(templates: Templates, folder: str) -> None:
     variables = templates.function(folder).get("Environment", {"Variables": {}})["Variables"]
     ours = {name for name in variables if name.startswith("MODELMILL_")}
-    assert ours == reach(sources(folder)).settings
+    assert ours - {"MODELMILL_LEAN_CLIENTS"} == reach(sources(folder)).settings
+
+
+def test_lean_clients_are_for_functions_that_need_no_others(templates: Templates) -> None:
+    lean = {
+        folder
+        for folder in FUNCTION_LAYERS
+        if "MODELMILL_LEAN_CLIENTS" in templates.function(folder).get("Environment", {"Variables": {}})["Variables"]
+    }
+    assert lean == {"serve/predict", "serve/authorise"}
+    for folder in lean:
+        assert reach(sources(folder)).calls <= set(dir(DynamoDB)) | set(dir(S3))
 
 
 def test_a_job_may_do_what_its_code_calls(templates: Templates) -> None:
