@@ -70,7 +70,7 @@ def read() -> dict[str, Any]:
         client.close()
 
 
-@pytest.mark.parametrize("fault", [THROTTLED, (500, b""), (503, b"<html>"), None])
+@pytest.mark.parametrize("fault", [THROTTLED, (500, b""), (502, b'{"cut'), (503, b"<html>"), (503, b"[]"), None])
 def test_a_passing_fault_is_tried_again(answers: Callable[..., None], fault: Answer) -> None:
     answers(fault, fault, FOUND)
     assert read() == {"Item": {"pk": {"S": "a"}}}

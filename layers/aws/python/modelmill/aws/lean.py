@@ -1,6 +1,6 @@
 """The AWS calls of the hot path without botocore's clients: a read of DynamoDB or S3 in, botocore's answer out.
 
-Importing botocore and making two clients is more than half of a cold start of `predict` (ADR 0003); what `predict`
+Importing botocore and making two clients is more than half of a cold start of `predict` (ADR 0007); what `predict`
 and `authorise` need of it is one signed HTTP request. The clients here answer in the shapes of botocore's and raise
 its errors, so that nothing above `modelmill.aws.clients` can tell which it has.
 """
@@ -24,7 +24,7 @@ from modelmill.aws.sigv4 import CredentialSource, sign
 
 Reply = tuple[Message, bytes]
 _ATTEMPTS = 4
-_TIMEOUT_SECONDS = 10
+_TIMEOUT_SECONDS = 5
 _RETRIED = frozenset(
     ("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "SlowDown")
 )
@@ -99,9 +99,11 @@ class _Client:
 def _cause(data: bytes, status: int) -> tuple[str, str]:
     """The code and the message of an error, as DynamoDB (JSON) or S3 (XML) says them."""
     text = data.decode("utf-8", "replace")
-    if text.startswith("{"):
+    try:
         body = json.loads(text)
         return str(body.get("__type", status)).rpartition("#")[2], str(body.get("message") or body.get("Message", ""))
+    except (ValueError, AttributeError):
+        pass  # no JSON object: S3, or a proxy on the way
     code, message = (re.search(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL) for tag in ("Code", "Message"))
     return code[1] if code else str(status), message[1] if message else ""
 
