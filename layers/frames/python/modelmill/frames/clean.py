@@ -1,6 +1,6 @@
 """Cleaning: record batches of raw strings in, the same rows trimmed, with nulls and types, out.
 
-`clean` needs nothing but the batch, so it runs on any shard; `typed` needs the kinds that the whole file decided.
+`clean` needs nothing but the batch, so it runs on any shard; `decide_none` and `typed` need the whole file.
 """
 
 from collections.abc import Sequence
@@ -24,11 +24,20 @@ def clean(batch: pa.RecordBatch) -> pa.RecordBatch:
     for column in batch.columns:
         trimmed = pc.utf8_trim_whitespace(column)
         known = pc.if_else(pc.is_in(trimmed, value_set=_MISSING), pa.scalar(None, pa.large_string()), trimmed)
-        columns.append(_without_none(known))
+        columns.append(known)
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
-def _without_none(column: pa.Array) -> pa.Array:
+def decide_none(table: pa.Table) -> pa.Table:
+    """A whole clean file with `None` as null in each column where it is no class."""
+    for place, name in enumerate(table.column_names):
+        column = table.column(place)
+        decided = _without_none(column)
+        table = table if decided is column else table.set_column(place, name, decided)
+    return table
+
+
+def _without_none(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """`None` as null, unless the column's other values are a few words of which it is one."""
     is_none = pc.equal(column, NONE)
     if not pc.any(is_none).as_py():

@@ -24,7 +24,7 @@ from modelmill.core.errors import Rejected
 from modelmill.core.limits import MAX_CLASSES, MIN_ROWS, MIN_ROWS_PER_CLASS
 from modelmill.core.model.recipe import Recipe
 from modelmill.core.model.spec import Column
-from modelmill.frames.clean import class_names, clean, typed
+from modelmill.frames.clean import class_names, clean, decide_none, typed
 from modelmill.frames.mask import (
     Counts,
     Masked,
@@ -118,16 +118,11 @@ class Prepared:
 def load(path: Path, name: str) -> Loaded:
     """Read and clean a whole file; raises what `readers.read` raises."""
     reading = read(path, name)
-    tables: list[pa.Table] = []
-    profile = Profile(0, {})
-    for raw in reading.batches:
-        batch = clean(raw)
-        tables.append(pa.Table.from_batches([batch]))
-        profile = profile.merge(Profile.of(batch)) if profile.rows else Profile.of(batch)
-    table = pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
+    tables = [pa.Table.from_batches([clean(raw)]) for raw in reading.batches]
+    table = decide_none(pa.concat_tables(tables, promote_options="default")) if tables else pa.table({})
     every = np.arange(1, table.num_rows + len(reading.bad) + 1)
     numbers = np.setdiff1d(every, [row.number for row in reading.bad], assume_unique=True)
-    return Loaded(table, numbers, reading.bad, profile, reading.warnings)
+    return Loaded(table, numbers, reading.bad, _profile(table), reading.warnings)
 
 
 def prepare(path: Path, name: str, recipe: Recipe, pseudonyms: Pseudonyms) -> Prepared:
