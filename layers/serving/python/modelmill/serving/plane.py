@@ -31,6 +31,7 @@ class Call:
     key: str
     found_model: str = "-"
     found_version: str = "-"
+    digest: str | None = None
     predictions: int = 0
 
 
@@ -121,6 +122,8 @@ class DataPlane:
 
     def _resolve(self, call: Call) -> str:
         """Digest of the version that shall answer; raises NotFound, Conflict (`no_route`) or Unavailable."""
+        if call.digest is not None:
+            return call.digest
         try:
             name = check_name("model", call.model)
         except Rejected as error:

@@ -33,6 +33,8 @@ class Route:
 
     def choose(self, key: str) -> str:
         """The version for a caller: the same `key` always gets the same version while the route stands."""
+        if len(self.weights) == 1:
+            return next(iter(self.weights))
         digest = hashlib.sha256(key.encode(errors="surrogatepass")).digest()
         point, reached = int.from_bytes(digest[:8], "big") / 2**64, 0.0
         for version, weight in sorted(self.weights.items()):

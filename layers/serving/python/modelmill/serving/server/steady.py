@@ -86,13 +86,18 @@ class SteadyPlane(DataPlane):
         self._registry_faults = registry.faults
 
     def at_hand(self, call: Call) -> AnyModel | None:
-        """The model that will answer if nothing must be read or loaded first, else None."""
+        """The model that will answer if nothing must be read or loaded first, else None; the call then names it."""
         try:
             version = call.version or self._known_version(call)
-            record = version and self._versions.peek(call.tenant, call.model, version)
-            return self._models.peek(call.tenant, record["digest"]) if record else None
         except ModelmillError:
             return None
+        record = self._versions.peek(call.tenant, call.model, version) if version else None
+        if record is None:
+            return None
+        model: AnyModel | None = self._models.peek(call.tenant, record["digest"])
+        if model is not None:
+            call.found_model, call.found_version, call.digest = call.model, record["version"], record["digest"]
+        return model
 
     def _known_version(self, call: Call) -> str | None:
         known = self._routes.peek(call.tenant, call.model)

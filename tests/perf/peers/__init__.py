@@ -1,0 +1,1 @@
+"""What bench_server measures our server against."""
