@@ -19,7 +19,7 @@ from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
 from modelmill.core.model.recipe import Mask
 from modelmill.frames.quarantine import Integers
-from modelmill.frames.readers import RAW_CHARACTERS, BadRow
+from modelmill.frames.read.reading import RAW_CHARACTERS, BadRow
 
 _ALMOST = 0.98
 _IDENTITY = 0.9

@@ -37,7 +37,8 @@ from modelmill.frames.mask import (
 )
 from modelmill.frames.profile import Profile
 from modelmill.frames.quarantine import USED, Integers, find_leaks, judge, reason_of, row_digests
-from modelmill.frames.readers import RAW_CHARACTERS, BadRow, read
+from modelmill.frames.read.file import read
+from modelmill.frames.read.reading import RAW_CHARACTERS, BadRow
 from modelmill.frames.report.page import render
 from modelmill.frames.report.sample import sample
 from modelmill.frames.report.stats import statistics

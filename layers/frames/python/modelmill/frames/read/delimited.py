@@ -11,9 +11,9 @@ import pyarrow.csv
 
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import CELL_CHARACTERS, MIB
-from modelmill.frames.dialect import SAMPLE_BYTES, Dialect, sniff_dialect
-from modelmill.frames.encoding import Encoding, open_utf8
-from modelmill.frames.readers import RAW_CHARACTERS, BadRow, Reading
+from modelmill.frames.read.dialect import SAMPLE_BYTES, Dialect, sniff_dialect
+from modelmill.frames.read.encoding import Encoding, open_utf8
+from modelmill.frames.read.reading import RAW_CHARACTERS, BadRow, Reading
 
 _BLOCK_BYTES = 8 * MIB
 _COMMA_NUMBER = r"^\s*[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)(?:,[0-9]+)?\s*$"

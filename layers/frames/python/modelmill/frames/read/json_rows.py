@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import COLUMNS, MIB
-from modelmill.frames.dialect import unique_names
-from modelmill.frames.encoding import Encoding, open_utf8
-from modelmill.frames.readers import RAW_CHARACTERS, BadRow, Reading
+from modelmill.frames.read.dialect import unique_names
+from modelmill.frames.read.encoding import Encoding, open_utf8
+from modelmill.frames.read.reading import RAW_CHARACTERS, BadRow, Reading
 
 _BATCH_ROWS = 10_000
 _LARGEST_ROW = 32 * MIB

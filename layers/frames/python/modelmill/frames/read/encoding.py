@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from modelmill.core.data.version import DataWarning
 from modelmill.core.limits import MIB
-from modelmill.frames.source import open_unpacked, utf16_without_mark
+from modelmill.frames.read.source import open_unpacked, utf16_without_mark
 
 _COMMON_CJK = re.compile(r"[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef\u2010-\u2026]")
 _SAMPLE_CHARACTERS = 4 * MIB

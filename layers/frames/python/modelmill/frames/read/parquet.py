@@ -12,9 +12,9 @@ import pyarrow.parquet
 from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import COLUMNS, MIB, UNPACKED_BYTES
-from modelmill.frames.dialect import unique_names
-from modelmill.frames.readers import Reading
-from modelmill.frames.source import is_gzip, open_unpacked
+from modelmill.frames.read.dialect import unique_names
+from modelmill.frames.read.reading import Reading
+from modelmill.frames.read.source import is_gzip, open_unpacked
 
 _READ_ROWS = 1_024
 _BATCH_ROWS = 16_384

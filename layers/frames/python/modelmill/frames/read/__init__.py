@@ -1,0 +1,1 @@
+"""Readers: files of any kind in, record batches of strings out."""
