@@ -55,6 +55,6 @@ def version_id(content_sha256: str, recipe: Recipe, code: str, decided: object) 
     `decided` are the JSON values of what was inferred and how the rows fell: other rules make another version, so that
     a run never reads rows that were stored under other rules.
     """
-    data = recipe.model_dump(mode="json", include={"task", "target", "inputs", "split", "seed", "mask"})
+    data = recipe.model_dump(mode="json", include={"task", "target", "inputs", "split", "seed", "mask", "clean"})
     rules = {"code": code, "mask": VERSION, "decided": decided}
     return digest_of({"content": content_sha256, "recipe": data, **rules})[:16]

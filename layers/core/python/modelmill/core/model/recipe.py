@@ -12,7 +12,14 @@ from modelmill.core.data.mask import KINDS, VERSION
 from modelmill.core.data.mask_rules import Kind
 from modelmill.core.errors import Rejected
 
-Task = Literal["text-classification", "tabular-classification"]
+Task = Literal[
+    "text-classification",
+    "tabular-classification",
+    "image-classification",
+    "audio-classification",
+    "text-regression",
+    "tabular-regression",
+]
 Engine = Literal["sagemaker", "batch"]
 
 
@@ -21,17 +28,64 @@ class _Section(BaseModel):
 
 
 class Split(_Section):
-    """Shares of the rows; they must sum to 1."""
+    """Shares of the rows, which must sum to 1, and what decides on which side a row falls.
+
+    `by` is stratified for classes and random for measures unless said otherwise. Rows with the same value of `group`
+    fall together; by `time` the latest rows are the test. A given split is kept: the files or folders of the upload
+    (train, validation, test), or the values of `column`. With `folds` the rows that are not for the test carry a
+    fold each: a number of folds, or leave-one-out.
+    """
 
     train: float = Field(0.7, gt=0, lt=1)
     validation: float = Field(0.15, gt=0, lt=1)
     test: float = Field(0.15, gt=0, lt=1)
+    by: Literal["stratified", "random", "group", "time", "given"] | None = None
+    group: str | None = None
+    time: str | None = None
+    column: str | None = None
+    folds: Annotated[int, Field(ge=2, le=100)] | Literal["leave-one-out"] | None = None
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> "Split":
         if abs(self.train + self.validation + self.test - 1) > 1e-9:
             raise ValueError("train + validation + test must be 1")
         return self
+
+    @model_validator(mode="after")
+    def _says_by_what(self) -> "Split":
+        for by, name in (("group", self.group), ("time", self.time)):
+            if self.by == by and name is None:
+                raise ValueError(f"by: {by} needs the name of a column in `{by}`")
+            if name is not None and self.by not in (None, by):
+                raise ValueError(f"`{by}` names a column, but the split is by {self.by}")
+        if self.group is not None and self.time is not None:
+            raise ValueError("either `group` or `time` can be named, not both")
+        if self.column is not None and self.by != "given":
+            raise ValueError("`column` holds a given split: say `by: given` too")
+        return self
+
+
+class Clean(_Section):
+    """What is mended before anything is learnt; every action is counted in the report.
+
+    `html` auto removes tags and entities from columns of text in which they are common. Duplicates are dropped unless
+    so many rows of a table repeat that they are no accident (auto); near duplicates (equal but for case, spaces,
+    punctuation) always fall on one side of the split, and are dropped if the recipe says so. Outliers and cells that
+    a spreadsheet would run as formulas are flagged, never changed.
+    """
+
+    unicode: Literal["nfc", "nfkc", "keep"] = "nfc"
+    control: Literal["strip", "keep"] = "strip"
+    html: Literal["auto", "strip", "keep"] = "auto"
+    labels: Literal["unify", "keep"] = "unify"
+    duplicates: Literal["auto", "drop", "keep"] = "auto"
+    near_duplicates: Literal["keep", "drop"] = "keep"
+
+
+class Prepare(_Section):
+    """Where the data phase runs: in one function, mapped over shards, or on Spark. `auto` chooses by size."""
+
+    engine: Literal["auto", "lambda", "map", "spark"] = "auto"
 
 
 class Compute(_Section):
@@ -92,6 +146,8 @@ class Recipe(_Section):
     candidates: Annotated[list[str], Field(min_length=1, max_length=20)] | None = None
     seed: int = Field(7, ge=0, lt=2**31)
     split: Split = Split()
+    clean: Clean = Clean()
+    prepare: Prepare = Prepare()
     compute: Compute = Compute()
     optimise: Optimise = Optimise()
     rollout: Rollout = Rollout()

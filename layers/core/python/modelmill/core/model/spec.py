@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from modelmill.core.model.recipe import Recipe, Task
 
-ColumnKind = Literal["number", "category", "text", "identifier", "constant"]
+ColumnKind = Literal["number", "category", "boolean", "date", "text", "identifier", "constant", "image", "audio"]
 
 
 class Column(BaseModel):
