@@ -8,6 +8,8 @@ from modelmill.core.errors import Rejected
 Reason = Literal[
     "ragged_row",
     "bad_json",
+    "missing_file",
+    "bad_media",
     "missing_target",
     "no_usable_input",
     "cell_too_long",
