@@ -23,6 +23,11 @@ UPLOAD_BYTES = 384 * MIB
 """Largest data file that one preprocess function reads: 400 MB of CSV take 2.0 GB of its 3 GB, and 20 s."""
 UNPACKED_BYTES = UPLOAD_BYTES
 """Largest size of an upload after decompression: it is as large in memory, or a bomb."""
+IMAGE_PIXELS = 50_000_000
+"""Largest image: what phones take. Decoded it is 200 MB with four channels, and only one so large is at a time."""
+AUDIO_SECONDS, AUDIO_CHANNELS = 600, 8
+AUDIO_LEAST_RATE, AUDIO_MOST_RATE = 1_000, 192_000
+"""Samples a second."""
 COLUMNS = 2_000
 CELL_CHARACTERS = 1_000_000
 MIN_ROWS = 20
