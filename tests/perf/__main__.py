@@ -1,4 +1,4 @@
-"""`python -m tests.perf [bundles] [predict] [local] [server]`: prints the tables of docs/benchmarks.md."""
+"""`python -m tests.perf [bundles] [predict] [local] [server] [data]`: prints the tables of docs/benchmarks.md."""
 
 import argparse
 import os
@@ -6,13 +6,14 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.perf import bench_bundles, bench_local, bench_predict_rie, bench_server
+from tests.perf import bench_bundles, bench_data, bench_local, bench_predict_rie, bench_server
 
 BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "bundles": bench_bundles.tables,
     "predict": bench_predict_rie.tables,
     "local": bench_local.tables,
     "server": bench_server.tables,
+    "data": bench_data.tables,
 }
 
 

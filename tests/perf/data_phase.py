@@ -1,0 +1,37 @@
+"""The whole data phase, as benchmarks and hostile files run it: a file in; the files of a version and an account out.
+
+The one place that knows the entry point: `python -m tests.perf.data_phase FILE FOLDER` is the benchmark's own side.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from modelmill.core.data.mask import Pseudonyms
+from modelmill.core.model.recipe import Recipe
+from modelmill.frames.describe import Run, describe
+from modelmill.frames.prepare import prepare, write
+
+PSEUDONYMS = Pseudonyms(b"a key of benchmarks, of 32 bytes")
+
+
+def run(path: Path, name: str, folder: Path) -> dict[str, Any]:
+    """Prepare a file without a recipe and write its version to `folder`; the version as JSON. Raises Rejected."""
+    recipe = Recipe()
+    prepared = prepare(path, name, recipe, PSEUDONYMS)
+    version, _ = describe(prepared, recipe, Run("20261124t000000-0000000000", "default", "data", {}))
+    write(prepared, version, folder)
+    document: dict[str, Any] = version.model_dump(mode="json")
+    return document
+
+
+def main() -> None:
+    """Prepare one file and print its account."""
+    version = run(Path(sys.argv[1]), "data.csv", Path(sys.argv[2]))
+    told = {name: version[name] for name in ("rows", "splits", "quarantine")}
+    sys.stdout.write(json.dumps(told | {"masked": sum(sum(kinds.values()) for kinds in version["masked"].values())}))
+
+
+if __name__ == "__main__":
+    main()
