@@ -1,66 +1,158 @@
-"""Cleaning: record batches of raw strings in, the same rows trimmed, with nulls and types, out.
+"""Cleaning: record batches of raw strings in, the same rows with clean cells, nulls and types, out.
 
-`clean` needs nothing but the batch, so it runs on any shard; `decide_none` and `typed` need the whole file.
+Everything here works on a batch alone, so it runs on any shard: what needs the whole file (is `None` a class? how is
+a class written?) was decided before, and is applied cell by cell.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelmill.core.data.cells import DECORATED, GROUP_MARKS, LONGEST_NUMBER, MISSING, NONE, PLAIN
+from modelmill.core.data.cells import BREAKS, FORMULA, INVISIBLE, MISSING, NONE, PLAIN, SEPARATORS
+from modelmill.core.data.labels import TargetForm
+from modelmill.core.model.recipe import Clean
 from modelmill.core.model.spec import Column
+from modelmill.frames.cells import COMPOSABLE, CONTROL, SEPARATOR, SPACE, Cells, Odd, Rows, mend, without
+from modelmill.frames.numbers import parse_numbers
+
+Actions = Counter[tuple[str, str]]
+"""(column, action) → cells: `control`, `unicode` and `whitespace` changed, `missing` became null, `formula` flagged."""
 
 _MISSING = pa.array(MISSING, pa.large_string())
+_BOOLEANS = pa.array(["true", "false"], pa.large_string())
 _FEW_VALUES = 20
-"""A column of words with at most so many different ones has classes, and `None` is one of them."""
-LARGEST = 3.0e38
-"""Numbers beyond it do not fit a float32, in which models compute: they count as missing."""
+_LONGEST_MARK = max(len(mark) for mark in MISSING)
+_MARK, _FORMULA = 1, 2
+_FIRST = np.zeros(256, np.uint8)
+_FIRST[[ord(mark[0]) for mark in MISSING if mark]] |= _MARK
+_FIRST[[ord(character) for character in "=+-@"]] |= _FORMULA
+_SECOND = np.zeros(256, np.bool_)
+_SECOND[[ord(mark[1]) for mark in MISSING if len(mark) > 1]] = True
 
 
-def clean(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Trim every cell; an empty one, and what people write for a missing value, becomes null."""
+def clean(batch: pa.RecordBatch, settings: Clean) -> tuple[pa.RecordBatch, Actions]:
+    """Every cell without control characters, in one Unicode form, trimmed; an empty or missing one is null.
+
+    The columns are large_string. As `core.data.cells.clean_text` does it for one cell, but many times as fast.
+    """
+    actions: Actions = Counter()
     columns = []
-    for column in batch.columns:
-        trimmed = pc.utf8_trim_whitespace(column)
-        known = pc.if_else(pc.is_in(trimmed, value_set=_MISSING), pa.scalar(None, pa.large_string()), trimmed)
-        columns.append(known)
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        done, counts = _clean_column(column, settings)
+        columns.append(done)
+        actions.update({(name, action): count for action, count in counts.items() if count})
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names), actions
+
+
+def _clean_column(column: pa.Array, settings: Clean) -> tuple[pa.Array, dict[str, int]]:
+    counts = {}
+    cells = Cells.of(column)
+    odd = Odd.of(cells.data)
+    flag = CONTROL if settings.control == "strip" else SEPARATOR
+    if odd.any(flag):
+        strip = _without_controls if settings.control == "strip" else _without_separators
+        column, counts["control"] = mend(column, cells.rows_of(odd.where(flag)), strip)
+        cells = Cells.of(column)
+        odd = Odd.of(cells.data)
+    if settings.unicode == "nfc" and odd.any(COMPOSABLE):
+        column, counts["unicode"] = mend(column, cells.rows_of(odd.where(COMPOSABLE)), _nfc)
+    elif settings.unicode == "nfkc" and len(cells.data) and cells.data.max() >= 0x80:
+        column, counts["unicode"] = mend(column, cells.rows_of(np.flatnonzero(cells.data >= 0x80)), _nfkc)
+    if counts.get("unicode"):
+        cells = Cells.of(column)
+        odd = Odd.of(cells.data)
+    column, counts["whitespace"] = mend(column, _padded(cells, odd), pc.utf8_trim_whitespace)
+    return _with_nulls(column, counts)
+
+
+def _without_controls(cells: pa.Array) -> pa.Array:
+    return pc.replace_substring_regex(pc.replace_substring_regex(cells, INVISIBLE, ""), BREAKS, " ")
+
+
+def _without_separators(cells: pa.Array) -> pa.Array:
+    return pc.replace_substring_regex(cells, SEPARATORS, " ")
+
+
+def _nfc(cells: pa.Array) -> pa.Array:
+    return pc.utf8_normalize(cells, form="NFC")
+
+
+def _nfkc(cells: pa.Array) -> pa.Array:
+    return pc.utf8_normalize(cells, form="NFKC")
+
+
+def _padded(cells: Cells, odd: Odd) -> Rows:
+    """Rows that may begin or end with white space."""
+    none = np.zeros(0, np.int64)
+    if not len(cells.data):
+        return none
+    edges, wide = none, none
+    if cells.data.min() <= 0x20:
+        edges = np.flatnonzero((cells.at_start() <= 0x20) | (cells.at_end() <= 0x20))
+    if odd.any(SPACE):
+        places = (odd.flags & SPACE) > 0
+        rows = np.searchsorted(cells.ends, odd.places[places], side="right")
+        at_edge = (cells.starts[rows] == odd.places[places]) | (
+            cells.ends[rows] == odd.places[places] + odd.widths[places]
+        )
+        wide = rows[at_edge]
+    return np.concatenate([edges, wide])
+
+
+def _with_nulls(column: pa.Array, counts: dict[str, int]) -> tuple[pa.Array, dict[str, int]]:
+    """Null for empty cells and marks of missing values; formulas are counted on the way."""
+    cells = Cells.of(column)
+    lengths = cells.ends - cells.starts
+    gone = lengths == 0
+    if len(cells.data):
+        first = _FIRST[cells.at_start()]
+        marks = np.flatnonzero((first & _MARK > 0) & (lengths <= _LONGEST_MARK) & (lengths > 0))
+        marks = marks[_SECOND[cells.at_start(1)[marks]] | (lengths[marks] == 1)] if len(marks) else marks
+        if len(marks):
+            found = pc.is_in(column.take(pa.array(marks)), value_set=_MISSING).to_numpy(zero_copy_only=False)
+            gone[marks[found]] = True
+            counts["missing"] = int(found.sum())
+        formulas = np.flatnonzero((first & _FORMULA > 0) & (lengths > 1))
+        if len(formulas):
+            counts["formula"] = pc.sum(pc.match_substring_regex(column.take(pa.array(formulas)), FORMULA)).as_py() or 0
+    return (without(column, gone) if gone.any() else column), counts
+
+
+def none_as_null(column: pa.Array) -> pa.Array:
+    """A clean column in which `None` is no class (`core.data.columns.none_is_class`), with null in its place."""
+    return pc.if_else(pc.equal(column, NONE), pa.scalar(None, column.type), column)
+
+
+def apply_target_form(column: pa.Array, form: TargetForm) -> pa.Array:
+    """The target's clean strings as class names, as `form.class_name` names each of them."""
+    coded = column.dictionary_encode()
+    names = pa.array([form.class_name(value) for value in coded.dictionary.to_pylist()], pa.large_string())
+    return pc.take(names, coded.indices)
 
 
 def decide_none(table: pa.Table) -> pa.Table:
     """A whole clean file with `None` as null in each column where it is no class."""
     for place, name in enumerate(table.column_names):
         column = table.column(place)
-        decided = _without_none(column)
-        table = table if decided is column else table.set_column(place, name, decided)
+        if not pc.any(pc.equal(column, NONE)).as_py():
+            continue
+        values = pc.unique(column).drop_null()
+        others = values.filter(pc.not_equal(values, NONE))
+        if not 0 < len(others) <= _FEW_VALUES or parse_numbers(others).null_count < len(others):
+            table = table.set_column(place, name, none_as_null(column))
     return table
 
 
-def _without_none(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """`None` as null, unless the column's other values are a few words of which it is one."""
-    is_none = pc.equal(column, NONE)
-    if not pc.any(is_none).as_py():
-        return column
-    others = pc.unique(column.filter(pc.invert(pc.fill_null(is_none, fill_value=True))))
-    if 0 < len(others) <= _FEW_VALUES and parse_numbers(others).null_count == len(others):
-        return column
-    return pc.if_else(is_none, pa.scalar(None, column.type), column)
-
-
-def parse_numbers(strings: pa.Array) -> pa.Array:
-    """float64 of the strings that are finite decimal numbers (1,234.5 and $12 and 5% too), null for the others."""
-    plain = pc.match_substring_regex(strings, PLAIN)
-    if pc.any(pc.invert(plain)).as_py():
-        short = pc.and_(pc.invert(plain), pc.less(pc.utf8_length(strings), LONGEST_NUMBER))
-        decorated = pc.and_(short, pc.match_substring_regex(pc.if_else(short, strings, ""), DECORATED))
-        if pc.any(decorated).as_py():
-            bare = pc.replace_substring_regex(pc.if_else(decorated, strings, "0"), DECORATED, r"\1\2")
-            strings = pc.if_else(decorated, pc.replace_substring_regex(bare, GROUP_MARKS, ""), strings)
-            plain = pc.or_(plain, decorated)
-    kept = pc.if_else(plain, strings, pa.scalar(None, strings.type))
-    numbers = pc.cast(pc.utf8_ltrim(kept, characters="+"), pa.float64())
-    return pc.if_else(pc.less_equal(pc.abs(numbers), LARGEST), numbers, pa.scalar(None, pa.float64()))
+def class_names(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The target as class names: whole numbers without fraction (1, not 1.0), booleans as true and false."""
+    distinct = pc.unique(values).drop_null()
+    numeric = pc.all(pc.match_substring_regex(distinct, PLAIN)).as_py() and not parse_numbers(distinct).null_count
+    boolean = pc.all(pc.is_in(pc.utf8_lower(distinct), value_set=_BOOLEANS)).as_py()
+    form = TargetForm(numeric=numeric, boolean=boolean)
+    return pa.chunked_array([apply_target_form(chunk, form) for chunk in values.chunks], pa.large_string())
 
 
 def typed(batch: pa.RecordBatch, inputs: Sequence[Column]) -> pa.RecordBatch:
@@ -70,22 +162,3 @@ def typed(batch: pa.RecordBatch, inputs: Sequence[Column]) -> pa.RecordBatch:
         for column in inputs
     ]
     return pa.RecordBatch.from_arrays(columns, names=[column.name for column in inputs])
-
-
-def class_names(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The target as class names: whole numbers without fraction (1, not 1.0), booleans as true and false."""
-    distinct = pc.unique(values).drop_null()
-    lower = pc.utf8_lower(distinct)
-    if pc.all(pc.is_in(lower, value_set=pa.array(["true", "false"], pa.large_string()))).as_py():
-        return pc.utf8_lower(values)
-    if not pc.all(pc.match_substring_regex(distinct, PLAIN)).as_py():
-        return values
-    numbers = parse_numbers(distinct)
-    if numbers.null_count:
-        return values
-    names = pa.array([_number_name(number) for number in numbers.to_pylist()], pa.large_string())
-    return pc.take(names, pc.index_in(values, value_set=distinct))
-
-
-def _number_name(number: float) -> str:
-    return str(int(number)) if number == int(number) and abs(number) < 2**53 else repr(number)

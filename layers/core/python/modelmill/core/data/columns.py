@@ -1,12 +1,15 @@
-"""What kind a column is: its summary in, one of number, category, text, identifier, constant out.
+"""What kind a column is: its summary and what a sample of it shows in, a ColumnKind out.
 
-The rules look at values only; a name counts just where it says that a column is a key (`id`, `编号`).
+The rules look at values only; a name counts just where it says that a column is a key (`id`, `编号`) or a time.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from modelmill.core.data.cells import NONE
+from modelmill.core.data.dates import DateFormat
 from modelmill.core.model.spec import ColumnKind
 
 MAX_CATEGORIES = 1_000
@@ -15,6 +18,8 @@ LONG_TEXT_WORDS, LONG_TEXT_CJK = 5.0, 8.0
 """Mean words (or Chinese, Japanese, Korean characters) from which a column is free text for certain."""
 SHORT_TEXT_WORDS, SHORT_TEXT_CJK = 3.0, 4.0
 _ALMOST = 0.98
+_FEW_WORDS = 20
+"""A column of words with at most so many different ones has classes, and `None` is one of them."""
 _ID_WORDS = frozenset({"id", "ids", "uid", "uuid", "guid", "index", "idx", "rowid", "unnamed", "编号", "序号", "主键"})
 _UNNAMED = re.compile(r"column_\d+$")
 """What the reader calls a column without a name: integers there are the row numbers that pandas and R write."""
@@ -81,6 +86,23 @@ class ColumnSummary:
         return self.values < 0.05 * self.rows
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a sample of some thousand rows shows of a column, and its summary does not."""
+
+    boolean: bool = False
+    """Its words are a yes and a no."""
+    date: DateFormat | None = None
+    language: str | None = None
+    """Of sentences: an ISO 639-1 code, `mixed` or `unknown`."""
+    html: bool = False
+    """Tags or entities are common."""
+    media: Literal["image", "audio"] | None = None
+
+
+NOTHING = Facts()
+
+
 def _is_key(summary: ColumnSummary) -> bool:
     """True for numbers that name a row or a thing rather than measure it."""
     if not summary.is_integer or summary.minimum is None or summary.maximum is None:
@@ -106,15 +128,43 @@ def _kind_of_strings(summary: ColumnSummary) -> ColumnKind:
     return "category" if summary.distinct <= 20 or summary.distinct_ratio <= 0.5 else "identifier"
 
 
-def kind_of(summary: ColumnSummary) -> ColumnKind:
-    """The column's kind; an (almost) empty column is constant too."""
+def kind_of(summary: ColumnSummary, facts: Facts = NOTHING) -> ColumnKind:
+    """The column's kind, for people; an (almost) empty column is constant too. See `input_kind` for models."""
+    if facts.media:
+        return facts.media
     if summary.is_almost_empty or (summary.distinct < 1.5 and summary.nulls == 0):
         return "constant"
-    if summary.is_number:
-        if summary.distinct < 1.5:
-            return "category"
-        return "identifier" if _is_key(summary) else "number"
-    return _kind_of_strings(summary)
+    if facts.date:
+        return "date"
+    if facts.boolean or _is_bit(summary):
+        return "boolean"
+    return _kind_of_numbers(summary) if summary.is_number else _kind_of_strings(summary)
+
+
+def _kind_of_numbers(summary: ColumnSummary) -> ColumnKind:
+    if summary.distinct < 1.5:
+        return "category"
+    return "identifier" if _is_key(summary) else "number"
+
+
+def input_kind(summary: ColumnSummary, kind: ColumnKind) -> ColumnKind:
+    """How a model reads a column of this kind: a boolean as the number or the words that it is written in."""
+    if kind != "boolean":
+        return kind
+    return "number" if summary.is_number else "category"
+
+
+def _is_bit(summary: ColumnSummary) -> bool:
+    return summary.is_integer and (summary.minimum, summary.maximum) == (0, 1) and summary.numbers == summary.values
+
+
+def none_is_class(summary: ColumnSummary, frequent: Mapping[str, int]) -> bool:
+    """Whether `None` is a class of a clean column, not a missing value: its other values are a few words.
+
+    `frequent` are its frequent values with their counts: all of them, if they are few.
+    """
+    others = [value for value in frequent if value != NONE]
+    return NONE in frequent and len(others) > 0 and summary.distinct <= _FEW_WORDS + 1.5 and summary.numbers == 0
 
 
 def is_regression_target(summary: ColumnSummary) -> bool:
