@@ -25,6 +25,8 @@ UNPACKED_BYTES = UPLOAD_BYTES
 """Largest size of an upload after decompression: it is as large in memory, or a bomb."""
 IMAGE_PIXELS = 50_000_000
 """Largest image: what phones take. Decoded it is 200 MB with four channels, and only one so large is at a time."""
+MEDIA_BYTES = 64 * MIB
+"""Largest image or sound file: it is one cell of a row."""
 AUDIO_SECONDS, AUDIO_CHANNELS = 600, 8
 AUDIO_LEAST_RATE, AUDIO_MOST_RATE = 1_000, 192_000
 """Samples a second."""
