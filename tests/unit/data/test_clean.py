@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -27,11 +28,11 @@ texts = st.text(st.sampled_from(ODD) | st.characters(exclude_categories=["Cs", "
 cells = st.lists(st.none() | texts | st.sampled_from(["NA", " NA ", "?", "-1", "-", "=1+1", "12.5"]), max_size=12)
 
 
-def column(values: list[str | None]) -> pa.Array:
+def column(values: Sequence[str | None]) -> pa.Array:
     return pa.array(values, pa.large_string())
 
 
-def cleaned(values: list[str | None], settings: Clean | None = None) -> tuple[list[str | None], Actions]:
+def cleaned(values: Sequence[str | None], settings: Clean | None = None) -> tuple[list[str | None], Actions]:
     batch, actions = clean(pa.RecordBatch.from_arrays([column(values)], names=["a"]), settings or Clean())
     batch.validate(full=True)
     return batch.column(0).to_pylist(), actions

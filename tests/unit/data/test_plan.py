@@ -1,16 +1,15 @@
 """Planning: what a data scientist would have chosen is what is inferred."""
 
-import random
-from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from modelmill.core.data.columns import ColumnSummary, kind_of
+from modelmill.core.data.columns import ColumnSummary, Facts, kind_of
 from modelmill.core.data.plan import make_plan
 from modelmill.core.data.target import Guess, guess_target
 from modelmill.core.errors import Rejected
 from modelmill.core.model.recipe import Recipe
-from tests.unit.data.files import flowers_csv, prepared, reviews, reviews_csv
+from modelmill.core.model.spec import Column
 
 ROWS = 1_000
 
@@ -80,11 +79,94 @@ def test_a_running_number_with_gaps_is_a_key() -> None:
 
 
 @pytest.mark.parametrize("name", ["label", "target", "median_house_value", "price"])
-def test_a_measure_is_no_class(name: str) -> None:
-    columns = [AGE, SEX, numbers(name, 900, 0, 9e5), strings("ocean", 5)]
+def test_a_measure_is_predicted_as_one(name: str) -> None:
+    plan = make_plan([AGE, SEX, numbers(name, 900, 0, 9e5), strings("ocean", 5)], Recipe())
+    assert (plan.task, plan.target) == ("tabular-regression", name)
+    assert Column(name=name, kind="number") in plan.columns
+    assert [column.name for column in plan.inputs] == ["age", "sex", "ocean"]
+
+
+def test_a_text_can_have_a_measure() -> None:
+    plan = make_plan([strings("essay", 990, 200), numbers("score", 800, 0, 100, whole=False)], Recipe())
+    assert (plan.task, plan.target) == ("text-regression", "score")
+
+
+@pytest.mark.parametrize(
+    ("columns", "target"),
+    [
+        ([FARE, strings("cut", 5), strings("color", 7), strings("clarity", 8), numbers("price", 900, 3e2, 2e4),
+          numbers("x", 500, 0, 9, whole=False), numbers("y", 500, 0, 9, whole=False),
+          numbers("z", 500, 0, 9, whole=False)], "price"),
+        ([numbers("mpg", 129, 9, 46, whole=False), numbers("cylinders", 5, 3, 8), AGE, strings("origin", 3),
+          strings("name", 305, 2)], "mpg"),
+        ([numbers("Id", 1000, 1, 1000), SEX, FARE, numbers("SalePrice", 663, 3e4, 7e5)], "SalePrice"),
+        ([AGE, SEX, strings("region", 4), numbers("charges", 990, 1e3, 6e4, whole=False)], "charges"),
+        ([strings("小区", 300, 1, cjk=3.0), numbers("面积", 800, 30, 300, whole=False), numbers("房价", 900, 1e4, 9e4)],
+         "房价"),
+    ],
+)  # fmt: skip
+def test_a_measure_is_found(columns: list[ColumnSummary], target: str) -> None:
+    plan = make_plan(columns, Recipe())
+    assert (plan.task, plan.target) == ("tabular-regression", target)
+
+
+def test_a_measure_without_a_telling_name_is_doubted() -> None:
+    plan = make_plan([FARE, numbers("height", 900, 0, 9, whole=False)], Recipe())
+    assert (plan.task, plan.target) == ("tabular-regression", "height")
+    assert [warning.code for warning in plan.warnings] == ["target_guessed"]
+
+
+@pytest.mark.parametrize("kind", ["image", "audio"])
+def test_images_and_sounds_are_what_is_read(kind: Literal["image", "audio"]) -> None:
+    columns = [strings("file", 1000), strings("caption", 990, 12), strings("label", 10), AGE]
+    plan = make_plan(columns, Recipe(), {"file": Facts(media=kind)})
+    assert (plan.task, plan.target) == (f"{kind}-classification", "label")
+    assert plan.inputs == (Column(name="file", kind=kind),)
+    assert [(w.code, w.message[-12:]) for w in plan.warnings] == [("columns_ignored", "caption, age")]
     with pytest.raises(Rejected) as caught:
-        make_plan(columns, Recipe())
+        make_plan([strings("file", 1000), FARE], Recipe(target="fare"), {"file": Facts(media=kind)})
     assert caught.value.code == "regression_unsupported"
+
+
+def test_dates_are_no_inputs() -> None:
+    columns = [AGE, numbers("opened", 400, 20190101, 20211231), strings("signed", 900), strings("label", 2)]
+    plan = make_plan(columns, Recipe(), {"opened": Facts(date="compact"), "signed": Facts(date="ymd")})
+    assert [column.name for column in plan.inputs] == ["age"]
+    (warning,) = plan.warnings
+    assert warning.code == "dates_ignored"
+    assert warning.message.endswith("opened, signed")
+    assert "by: time" in warning.message
+
+
+def test_dates_are_no_target() -> None:
+    plan = make_plan([AGE, SEX, strings("month", 12)], Recipe(), {"month": Facts(date="month")})
+    assert plan.target == "sex"
+
+
+def test_booleans_are_read_as_before() -> None:
+    columns = [strings("smoker", 2), numbers("married", 2, 0, 1), numbers("grade", 2, 1, 2), AGE, strings("label", 2)]
+    plan = make_plan(columns, Recipe(), {"smoker": Facts(boolean=True)})
+    assert [column.kind for column in plan.columns] == ["boolean", "boolean", "number", "number", "category"]
+    assert [column.kind for column in plan.inputs] == ["category", "number", "number", "number"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "outcome"),
+    [
+        (Recipe(target="stars", task="tabular-regression"), "tabular-regression"),
+        (Recipe(target="grams", task="tabular-classification"), "tabular-classification"),
+        (Recipe(target="grams"), "tabular-regression"),
+        (Recipe(target="sex", task="tabular-regression"), "not_a_measure"),
+        (Recipe(target="fare", task="tabular-classification"), "too_many_classes"),
+    ],
+)
+def test_the_recipe_says_whether_the_target_measures(recipe: Recipe, outcome: str) -> None:
+    columns = [AGE, SEX, FARE, numbers("stars", 5, 1, 5), numbers("grams", 40, 1, 9_000)]
+    try:
+        found = make_plan(columns, recipe).task
+    except Rejected as rejection:
+        found = rejection.code
+    assert found == outcome
 
 
 def test_few_whole_numbers_are_classes() -> None:
@@ -154,46 +236,3 @@ def test_a_recipe_for_other_columns_is_refused(recipe: Recipe, code: str, words:
         make_plan([AGE, SEX, strings("label", 3)], recipe)
     assert caught.value.code == code
     assert words in str(caught.value.hint)
-
-
-def test_a_planted_leak_is_suspected(tmp_path: Path) -> None:
-    lines = flowers_csv(90).splitlines()
-    leaked = [f"{lines[0]},code", *(f"{line},{line[-1]}9" for line in lines[1:])]
-    result = prepared(tmp_path, "\n".join(leaked))
-    assert result.plan.target == "species"
-    assert [w.message[-4:] for w in result.warnings if w.code == "leak_suspected"] == ["code"]
-    honest = prepared(tmp_path, flowers_csv(90))
-    assert "leak_suspected" not in {w.code for w in honest.warnings}
-
-
-def test_numbers_with_few_other_values_stay_numbers(tmp_path: Path) -> None:
-    dice = random.Random(3)
-    rows = [f"{dice.random():.4f},{number % 2}" for number in range(200)]
-    result = prepared(tmp_path, "\n".join(["width,label", "unknown,0", *rows]))
-    assert [(c.name, c.kind) for c in result.plan.inputs] == [("width", "number")]
-    assert "not_numbers" in {w.code for w in result.warnings}
-    assert result.reasons == {"no_usable_input": 1}
-
-
-@pytest.mark.parametrize(
-    ("labels", "expected"),
-    [(("1.0", "0.0"), ["0", "1"]), (("True", "FALSE"), ["false", "true"]), (("1.5", "2.0"), ["1.5", "2"])],
-)
-def test_labels_are_strings(tmp_path: Path, labels: tuple[str, str], expected: list[str]) -> None:
-    rows = [f"{text},{labels[label == 'yes']}" for text, label in reviews(60)]
-    result = prepared(tmp_path, "\n".join(["text,label", *rows]))
-    assert result.labels == expected
-    assert set(result.splits["test"].column("label").to_pylist()) == set(expected)
-
-
-def test_text_of_reviews(tmp_path: Path) -> None:
-    result = prepared(tmp_path, reviews_csv())
-    assert (result.plan.task, result.plan.target) == ("text-classification", "recommended")
-    assert result.warnings == []
-
-
-def test_a_measure_that_was_cut_into_the_classes_is_suspected(tmp_path: Path) -> None:
-    rows = [(grams, "yes" if grams < 2_500 else "no", grams % 7) for grams in range(1_000, 4_000, 23)]
-    text = "\n".join(["grams,low,other", *(f"{grams}.5,{low},{other}.5" for grams, low, other in rows)])
-    codes = {w.code: w.message for w in prepared(tmp_path, text, recipe=Recipe(target="low")).warnings}
-    assert codes["leak_suspected"].endswith("? grams")

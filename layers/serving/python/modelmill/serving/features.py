@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from modelmill.core.data.cells import MISSING, NONE, undecorated
+from modelmill.core.data.cells import MISSING, NONE, clean_text, undecorated, visible
+from modelmill.core.data.html import strip_html
 from modelmill.core.data.mask import VERSION, kinds_only
 from modelmill.core.errors import ModelmillError
 from modelmill.core.model.tokens import MAX_TOKENS, ngrams, tokens
@@ -61,6 +62,28 @@ def maskers(preprocess: Mapping[str, Any]) -> dict[str, Callable[[str], str]]:
     return dict.fromkeys(mask["columns"], partial(kinds_only, kinds=frozenset(mask["kinds"])))
 
 
+class Reader:
+    """Cells as they were stored for training: what the package's `clean`, `html` and `mask` say, in this order.
+
+    A package that says none of them was trained on cells as they came.
+    """
+
+    def __init__(self, preprocess: Mapping[str, Any]) -> None:
+        self._clean: dict[str, Any] | None = preprocess.get("clean")
+        self._html = frozenset(preprocess.get("html", ()))
+        self._maskers = maskers(preprocess)
+
+    def read(self, value: object, name: str) -> str:
+        """A cell of a column as text."""
+        text = text_of(value, name)
+        if self._clean:
+            text = clean_text(text, unicode=self._clean["unicode"], control=self._clean["control"])
+        if name in self._html:
+            text = strip_html(text)
+        masker = self._maskers.get(name)
+        return masker(text) if masker else text
+
+
 class TextFeatures:
     """N-gram counts of one or more text columns over a fixed vocabulary."""
 
@@ -68,13 +91,8 @@ class TextFeatures:
         self.field_names: tuple[str, ...] = tuple(preprocess["inputs"])
         self._shortest, self._longest = preprocess["ngrams"]
         self._limit = int(preprocess.get("max_tokens", MAX_TOKENS))
-        self._maskers = maskers(preprocess)
+        self.text = Reader(preprocess).read
         self._ids = {ngram: index + 1 for index, ngram in enumerate(preprocess["vocabulary"])}
-
-    def text(self, value: object, name: str) -> str:
-        """A cell of a column as this model reads it."""
-        text, masker = text_of(value, name), self._maskers.get(name)
-        return masker(text) if masker else text
 
     def sparse(self, columns: Columns) -> Sparse:
         """Known n-grams of each row with their counts; n-grams do not cross from one column into the next."""
@@ -108,13 +126,12 @@ class TabularFeatures:
             column["name"]: {value: index + 1 for index, value in enumerate(column["values"])}
             for column in preprocess["categories"]
         }
-        self._maskers = maskers(preprocess)
+        self._read = Reader(preprocess).read
         self.field_names: tuple[str, ...] = (*self._numbers, *self._categories)
 
     def category(self, value: object, name: str) -> str:
         """A cell of a column as the name of its category; personal data is one category for each kind."""
-        masker = self._maskers.get(name)
-        return category_of(masker(text_of(value, name)) if masker else value, name)
+        return category_of(self._read(value, name), name)
 
     def arrays(self, columns: Columns) -> Arrays:
         """`numbers` float32 [B, N], NaN where missing; `categories` int64 [B, C], 0 where missing or never seen."""
@@ -157,7 +174,7 @@ def category_of(value: object, name: str) -> str:
 
 def number_of(value: object, name: str) -> float:
     """A cell as a number within ±1e30, NaN for a missing one. Raises ModelmillError (`bad_value`) for other text."""
-    text = value if isinstance(value, float) else _scalar(value, name).strip()
+    text = value if isinstance(value, float) else visible(_scalar(value, name)).strip()
     if isinstance(text, str) and text.lower() in _MISSING:
         return math.nan
     try:

@@ -7,6 +7,8 @@ in the length of any text: that is why this is neither `html.parser` nor a patte
 import html
 import re
 
+from modelmill.core.data.cells import visible
+
 _BLOCKS = (
     "address article aside blockquote body br caption center dd details dialog div dl dt fieldset figcaption figure"
     " footer form h1 h2 h3 h4 h5 h6 head header hr html iframe img input legend li link main meta nav ol option p pre"
@@ -21,6 +23,7 @@ _TAG = re.compile(rf"<(/?)({'|'.join(f'{_BLOCKS} {_INLINE} {_HIDDEN}'.split())})
 _DECLARATION = re.compile(r"<(?:!doctype|!\[|\?xml)[^<>]*>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _LOOKS = re.compile(f"{_TAG.pattern}|{_ENTITY.pattern}", re.IGNORECASE)
+_ROUNDS = 8
 _GAPS = re.compile(r" {2,}")
 _BLOCK_NAMES = frozenset(_BLOCKS.split())
 _HIDDEN_NAMES = frozenset(_HIDDEN.split())
@@ -34,12 +37,18 @@ def has_html(text: str) -> bool:
 def strip_html(text: str) -> str:
     """The text without tags, comments, scripts and styles, with a space for each block, and entities as characters.
 
-    A text without `<` and `&` is returned as it is. Never raises.
+    A text without `<` and `&` is returned as it is. What comes out has no more HTML in it (escaped tags, `&amp;lt;`),
+    so that stripping it again changes nothing, up to eight times escaped. Never raises.
     """
-    if "<" in text:
-        text = _without_tags(text)
-    if "&" in text:
-        text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+    for _ in range(_ROUNDS):
+        if "<" not in text and "&" not in text:
+            break
+        stripped = _without_tags(text) if "<" in text else text
+        if "&" in stripped:
+            stripped = visible(_ENTITY.sub(lambda found: html.unescape(found[0]), stripped)).strip()
+        if stripped == text:
+            break
+        text = stripped
     return text
 
 

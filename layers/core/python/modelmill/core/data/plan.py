@@ -1,13 +1,23 @@
-"""The plan of a dataset: column summaries and the recipe in; task, target, inputs and warnings out. Pure.
+"""The plan of a dataset: column summaries, facts and the recipe in; task, target, inputs and warnings out. Pure.
 
-In this version a model reads either text columns or the others: where both are there, `columns_ignored` says
-what was left out.
+A model reads images, sounds, text columns or the others: where several are there, `columns_ignored` says what was
+left out. Dates are read by none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from modelmill.core.data.columns import MAX_CATEGORIES, ColumnSummary, is_regression_target, kind_of, listed
+from modelmill.core.data.columns import (
+    MAX_CATEGORIES,
+    NOTHING,
+    ColumnSummary,
+    Facts,
+    input_kind,
+    is_regression_target,
+    kind_of,
+    listed,
+)
 from modelmill.core.data.target import Guess, guess_target
 from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
@@ -15,6 +25,20 @@ from modelmill.core.limits import MAX_CLASSES
 from modelmill.core.model.recipe import Recipe, Task
 from modelmill.core.model.spec import Column, ColumnKind
 
+_Reads = Literal["text", "tabular", "image", "audio"]
+_KINDS: dict[_Reads, tuple[ColumnKind, ...]] = {
+    "text": ("text",), "tabular": ("number", "category", "boolean"), "image": ("image",), "audio": ("audio",),
+}  # fmt: skip
+"""What a model reads, and the kinds of columns that are it."""
+_NAMES: dict[_Reads, str] = {
+    "text": "text", "tabular": "numbers and categories", "image": "images", "audio": "sounds",
+}  # fmt: skip
+_TASKS: dict[tuple[_Reads, bool], Task] = {
+    ("text", False): "text-classification", ("text", True): "text-regression",
+    ("tabular", False): "tabular-classification", ("tabular", True): "tabular-regression",
+    ("image", False): "image-classification", ("audio", False): "audio-classification",
+}  # fmt: skip
+"""By what is read, and whether the target measures."""
 _NAME_LIKE_WORDS = 8.0
 """Shorter text than this beside several other columns is a name or an address, not the subject."""
 
@@ -30,32 +54,44 @@ class Plan:
     warnings: tuple[DataWarning, ...]
 
 
-def make_plan(summaries: Sequence[ColumnSummary], recipe: Recipe) -> Plan:
-    """The plan of a file with these columns under this recipe.
+def make_plan(summaries: Sequence[ColumnSummary], recipe: Recipe, facts: Mapping[str, Facts] | None = None) -> Plan:
+    """The plan of a file with these columns under this recipe; `facts` of a sample tell what summaries do not.
 
     Raises Rejected: empty_file, one_column, missing_target, missing_input, one_class, too_many_classes,
-    regression_unsupported, no_usable_input.
+    not_a_measure, regression_unsupported, no_usable_input.
     """
     _check_table(summaries)
     by_name = {summary.name: summary for summary in summaries}
     _check_names(by_name, recipe)
-    guess = Guess(recipe.target) if recipe.target else guess_target(summaries)
-    target = guess.name
-    _check_target(by_name[target], named=recipe.target is not None)
-    chosen = [s for s in summaries if s.name != target and (recipe.inputs is None or s.name in recipe.inputs)]
-    kinds = {s.name: kind_of(s) for s in summaries} | {target: "category"}
-    task = recipe.task or _guess_task(chosen, kinds)
-    inputs = _inputs(task, chosen, kinds, explicit=recipe.inputs is not None)
+    kinds = {s.name: kind_of(s, (facts or {}).get(s.name, NOTHING)) for s in summaries}
+    guess = Guess(recipe.target) if recipe.target else _guess(summaries, kinds)
+    target = by_name[guess.name]
+    _check_target(target)
+    chosen = [s for s in summaries if s is not target and (recipe.inputs is None or s.name in recipe.inputs)]
+    reads, measures = _what_is_read(chosen, kinds, recipe.task), _measures(target, recipe.task)
+    if (reads, measures) not in _TASKS:
+        raise _unsupported(target, reads)
+    if not measures:
+        _check_classes(target)
+    task = _TASKS[reads, measures]
+    inputs = _inputs(reads, chosen, kinds, explicit=recipe.inputs is not None)
     if not inputs:
         raise _no_inputs(task, chosen, kinds)
     used = {column.name for column in inputs}
+    kinds[target.name] = "number" if measures else "category"
     return Plan(
         task,
-        target,
+        target.name,
         tuple(inputs),
         tuple(Column(name=s.name, kind=kinds[s.name]) for s in summaries),
-        (*_doubts(guess), *_warnings(task, [s for s in chosen if s.name not in used], by_name, kinds, used)),
-    )
+        (*_doubts(guess), *_warnings(task, reads, [s for s in chosen if s.name not in used], kinds),
+         *_not_numbers([s for s in chosen if s.name in used])),
+    )  # fmt: skip
+
+
+def _guess(summaries: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind]) -> Guess:
+    """The target of a file: no date, image or sound."""
+    return guess_target([s for s in summaries if kinds[s.name] not in ("date", "image", "audio")])
 
 
 def _doubts(guess: Guess) -> list[DataWarning]:
@@ -92,55 +128,84 @@ def _check_names(by_name: dict[str, ColumnSummary], recipe: Recipe) -> None:
             raise Rejected("missing_input", f"the input {name!r} {why}", hint=f"the columns are: {columns}")
 
 
-def _check_target(summary: ColumnSummary, *, named: bool) -> None:
-    hint = "name another target in recipe.yaml: `target: COLUMN`"
+_OTHER_TARGET = "name another target in recipe.yaml: `target: COLUMN`"
+
+
+def _check_target(summary: ColumnSummary) -> None:
+    name = summary.name
     if summary.values == 0:
-        raise Rejected("missing_target", f"the target {summary.name!r} has no values", hint=hint)
+        raise Rejected("missing_target", f"the target {name!r} has no values", hint=_OTHER_TARGET)
     if summary.distinct < 1.5:
-        raise Rejected("one_class", f"the target {summary.name!r} has one class only: nothing to tell apart", hint=hint)
-    if is_regression_target(summary):
         raise Rejected(
-            "regression_unsupported",
-            f"the target {summary.name!r}{'' if named else ', which was guessed,'} is a measure"
-            f" (about {summary.distinct:.0f} different numbers), not a class",
-            hint="this version classifies: put the numbers into classes, or " + hint,
-        )
-    keys = summary.distinct > 50 and summary.distinct_ratio > 0.5
-    if keys or summary.distinct > 1.1 * MAX_CLASSES:
-        raise Rejected(
-            "too_many_classes",
-            f"the target {summary.name!r} has about {summary.distinct:.0f} classes in {summary.values} rows",
-            limit=MAX_CLASSES,
-            hint=hint,
+            "one_class", f"the target {name!r} has one class only: nothing to tell apart", hint=_OTHER_TARGET
         )
 
 
-def _guess_task(chosen: Sequence[ColumnSummary], kinds: dict[str, ColumnKind]) -> Task:
-    texts = [s for s in chosen if kinds[s.name] == "text"]
-    others = [s for s in chosen if kinds[s.name] in ("number", "category")]
-    long = [s for s in texts if s.is_long_text]
+def _measures(target: ColumnSummary, task: Task | None) -> bool:
+    """Whether the target is a measure; the recipe's task decides, if there is one."""
+    if task is None:
+        return is_regression_target(target)
+    regression = task.endswith("-regression")
+    if regression and not target.is_number:
+        text = f"the target {target.name!r} of a {task} has values that are no numbers"
+        raise Rejected("not_a_measure", text, hint=f"choose a classification, or {_OTHER_TARGET}")
+    return regression
+
+
+def _check_classes(target: ColumnSummary) -> None:
+    keys = target.distinct > 50 and target.distinct_ratio > 0.5
+    if keys or target.distinct > 1.1 * MAX_CLASSES:
+        text = f"the target {target.name!r} has about {target.distinct:.0f} classes in {target.values} rows"
+        raise Rejected("too_many_classes", text, limit=MAX_CLASSES, hint=_OTHER_TARGET)
+
+
+def _unsupported(target: ColumnSummary, reads: _Reads) -> Rejected:
+    return Rejected(
+        "regression_unsupported",
+        f"the target {target.name!r} is a measure (about {target.distinct:.0f} different numbers), and {_NAMES[reads]}"
+        " can only be told apart by classes",
+        hint=f"put the numbers into classes, or {_OTHER_TARGET}",
+    )
+
+
+def _what_is_read(chosen: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind], task: Task | None) -> _Reads:
+    if task is not None:
+        return next(reads for (reads, _), name in _TASKS.items() if name == task)
+    if any(kinds[s.name] == "image" for s in chosen):
+        return "image"
+    if any(kinds[s.name] == "audio" for s in chosen):
+        return "audio"
+    return "text" if _texts_are_the_subject(chosen, kinds) else "tabular"
+
+
+def _texts_are_the_subject(chosen: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind]) -> bool:
+    others = [s for s in chosen if kinds[s.name] in _KINDS["tabular"]]
+    long = [s for s in chosen if kinds[s.name] == "text" and s.is_long_text]
     if long:
         name_like = all(s.mean_words < _NAME_LIKE_WORDS and s.mean_cjk < 2 * _NAME_LIKE_WORDS for s in long)
-        return "tabular-classification" if name_like and len(others) > 3 else "text-classification"
-    if others:
-        return "tabular-classification"
-    strings = [s for s in chosen if not s.is_number and s.values]
-    return "text-classification" if strings else "tabular-classification"
+        return not (name_like and len(others) > 3)
+    return not others and any(_may_be_text(s, kinds) for s in chosen)
+
+
+def _may_be_text(summary: ColumnSummary, kinds: Mapping[str, ColumnKind]) -> bool:
+    return not summary.is_number and summary.values > 0 and kinds[summary.name] not in ("date", "image", "audio")
 
 
 def _inputs(
-    task: Task, chosen: Sequence[ColumnSummary], kinds: dict[str, ColumnKind], *, explicit: bool
+    reads: _Reads, chosen: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind], *, explicit: bool
 ) -> list[Column]:
-    """The columns that the task reads. A recipe that names inputs overrules what is taken for a key."""
-    if task == "text-classification":
+    """The columns that a model reads, as it reads them. A recipe that names inputs overrules what is left out."""
+    if reads in ("image", "audio"):
+        return [Column(name=s.name, kind=kinds[s.name]) for s in chosen if kinds[s.name] == reads]
+    if reads == "text":
         texts = [s for s in chosen if kinds[s.name] == "text"]
         if not texts or explicit:
-            texts = [s for s in chosen if not s.is_number and kinds[s.name] != "constant"]
+            texts = [s for s in chosen if _may_be_text(s, kinds) and kinds[s.name] != "constant"]
         return [Column(name=s.name, kind="text") for s in texts]
     columns = []
     for summary in chosen:
-        kind = kinds[summary.name]
-        if explicit and kind in ("identifier", "text"):
+        kind = input_kind(summary, kinds[summary.name])
+        if explicit and kind in ("identifier", "text", "date"):
             kind = _forced(summary)
         if kind in ("number", "category"):
             columns.append(Column(name=summary.name, kind=kind))
@@ -153,9 +218,10 @@ def _forced(summary: ColumnSummary) -> ColumnKind:
     return "category" if summary.distinct <= MAX_CATEGORIES else "identifier"
 
 
-def _no_inputs(task: Task, chosen: Sequence[ColumnSummary], kinds: dict[str, ColumnKind]) -> Rejected:
+def _no_inputs(task: Task, chosen: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind]) -> Rejected:
     seen = listed([f"{s.name} ({kinds[s.name]})" for s in chosen])
-    need = "a text column" if task == "text-classification" else "a column of numbers or categories"
+    reads = task.partition("-")[0]
+    need = "a column of numbers or categories" if reads == "tabular" else f"a column of kind {reads}"
     return Rejected(
         "no_usable_input",
         f"{task} needs {need} beside the target; there is: {seen or 'nothing'}",
@@ -164,29 +230,28 @@ def _no_inputs(task: Task, chosen: Sequence[ColumnSummary], kinds: dict[str, Col
 
 
 def _warnings(
-    task: Task,
-    left_out: Sequence[ColumnSummary],
-    by_name: dict[str, ColumnSummary],
-    kinds: dict[str, ColumnKind],
-    used: set[str],
+    task: Task, reads: _Reads, left_out: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind]
 ) -> list[DataWarning]:
+    """What was left out, and why."""
+    readable = [kind for other, its in _KINDS.items() if other != reads for kind in its]
+
     def names(*wanted: ColumnKind) -> str:
         return listed([s.name for s in left_out if kinds[s.name] in wanted])
 
-    other = ("number", "category") if task == "text-classification" else ("text",)
-    reads = "text" if task == "text-classification" else "numbers and categories"
     messages = (
-        ("columns_ignored", names(*other), f"a {task} model reads {reads}; left out"),
+        ("columns_ignored", names(*readable), f"a {task} model reads {_NAMES[reads]}; left out"),
+        ("identifiers_ignored", names("identifier"), "are keys, with (nearly) a value of its own per row; left out"),
         (
-            "identifiers_ignored",
-            names("identifier"),
-            "are keys, dates or the like, with (nearly) a value of its own per row; left out",
+            "dates_ignored",
+            names("date"),
+            "are dates or times, which no model reads; `split: {by: time, time: COLUMN}` tests on the latest rows",
         ),
         ("constants_ignored", names("constant"), "have one value or (nearly) none; left out"),
-        (
-            "not_numbers",
-            listed([name for name, s in by_name.items() if name in used and s.is_number and s.numbers < s.values]),
-            "are columns of numbers with a few other values, which count as missing",
-        ),
     )
     return [DataWarning(code=code, message=f"{text}: {columns}") for code, columns, text in messages if columns]
+
+
+def _not_numbers(used: Sequence[ColumnSummary]) -> list[DataWarning]:
+    mixed = listed([s.name for s in used if s.is_number and s.numbers < s.values])
+    text = "are columns of numbers with a few other values, which count as missing"
+    return [DataWarning(code="not_numbers", message=f"{text}: {mixed}")] if mixed else []

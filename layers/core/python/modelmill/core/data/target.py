@@ -33,6 +33,9 @@ _OUTCOMES = (
 )  # fmt: skip
 _MAYBE = ("category", "income", "salary", "type", "genre", "rating", "stars", "quality", "grade", "score", "status",
           "result", "类型", "结果", "评分", "等级")  # fmt: skip
+_MEASURES = ("saleprice", "sale price", "medv", "mpg", "median house value", "房价")
+"""Names of what nobody uses to predict something else."""
+_PRICES = ("price", "价格")
 _AMOUNTS = {
     "y", "price", "value", "saleprice", "cost", "costs", "charges", "amount", "salary", "income", "medv", "mpg",
     "sales", "价格", "房价", "销量",
@@ -107,26 +110,36 @@ def _rivals(classes: Sequence[ColumnSummary], name: str) -> tuple[str, ...]:
 
 
 def _by_place(summaries: Sequence[ColumnSummary], classes: Sequence[ColumnSummary]) -> Guess:
-    """An amount at the end of the row, or before it but for a yes and no; else the last column, the first, any.
+    """A measure by name; else the last column, the first, any that looks like classes.
 
     Empty columns and keys have no place.
     """
     filled = [s for s in summaries if not s.is_almost_empty and (s.distinct < 1.5 or kind_of(s) != "identifier")]
-    ends = filled[-1:] if filled and _is_binary(filled[-1]) else filled[-2:]
-    amounts = [s.name for s in ends if is_regression_target(s) and _words(s) & _AMOUNTS]
-    if amounts:
-        return Guess(amounts[-1])
     names = [summary.name for summary in classes if looks_like_classes(summary)]
+    if measure := _measure(filled, names):
+        return Guess(measure)
     for place in (filled[-1:], filled[:1]):
         if place and place[0].name in names:
             return Guess(place[0].name, _rivals(classes, place[0].name))
-    return Guess(names[-1], _rivals(classes, names[-1])) if names else Guess(_nothing_found(summaries, filled))
+    return Guess(names[-1], _rivals(classes, names[-1])) if names else _nothing_found(summaries, filled)
 
 
-def _nothing_found(summaries: Sequence[ColumnSummary], filled: Sequence[ColumnSummary]) -> str:
-    numbers = [s for s in filled[-1:] if s.is_number and s.distinct > 1.5]
-    if numbers:
-        return numbers[0].name
+def _measure(filled: Sequence[ColumnSummary], classes: Sequence[str]) -> str | None:
+    """A telling name anywhere; or an amount at the end of the row, or before it but for a yes and no."""
+    measures = [s for s in filled if is_regression_target(s)]
+    ends = filled[-1:] if filled and _is_binary(filled[-1]) else filled[-2:]
+    coordinates = {name for s in filled for name in name_words(s.name)[:1]} >= {"x", "z"}
+    amounts = [s.name for s in ends if s in measures and _words(s) & _AMOUNTS - ({"y"} if coordinates else set())]
+    telling = [s.name for s in measures if _named(s, _MEASURES)]
+    prices = [s.name for s in measures if _named(s, _PRICES) and filled[-1].name not in classes]
+    return next(iter(amounts[-1:] + telling + prices), None)
+
+
+def _nothing_found(summaries: Sequence[ColumnSummary], filled: Sequence[ColumnSummary]) -> Guess:
+    """The last column, if it holds numbers; any other column of numbers could be it as well."""
+    numbers = [s.name for s in filled if s.is_number and s.distinct > 1.5]
+    if numbers and numbers[-1] == filled[-1].name:
+        return Guess(numbers[-1], tuple(numbers[:-1]))
     hint = "name it in recipe.yaml: `target: COLUMN`, or call the column `label`"
     constant = [s.name for s in filled if s.distinct < 1.5]
     if constant:

@@ -1,5 +1,6 @@
 """Words that tell: yes and no in the languages of the world, and names of what is known only after the fact. Pure."""
 
+import re
 from collections.abc import Sequence
 
 _YES_AND_NO = (
@@ -11,6 +12,52 @@ _YES_AND_NO = (
     ("ya", "tidak"),
 )  # fmt: skip
 _PAIRS = frozenset(frozenset(pair) for pair in _YES_AND_NO)
+
+_AFTER_WORDS = (
+    "closed closing resolved resolution result results outcome outcomes final finally settled settlement refund"
+    " refunded recovered recovery recoveries collection collections cancelled canceled cancellation cancel completed"
+    " completion ended finished terminated termination discharge discharged departed exit verdict disposition winner"
+    " awarded delivered returned chargeback writeoff paid payoff autopsy death died followup actual approved rejected"
+)
+_AFTER = frozenset(_AFTER_WORDS.split())
+_AFTER_PAIRS = (
+    "charge off",
+    "charged off",
+    "write off",
+    "follow up",
+    "last payment",
+    "last pymnt",
+    "total pymnt",
+    "total rec",
+)
+_AFTER_MARKS = (
+    "结案",
+    "结果",
+    "结束",
+    "完成",
+    "关闭",
+    "退款",
+    "退货",
+    "离职",
+    "出院",
+    "死亡",
+    "判决",
+    "处理意见",
+    "最终",
+    "回款",
+)
+_AFTER_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def is_after_the_fact_name(name: str) -> bool:
+    """True if a column's name says that its value is known only once the target is: `closed_at`, `结案日期`.
+
+    A name is a hint and no proof: ask only of a column that nearly gives the target away.
+    """
+    words = [word.lower() for word in _AFTER_WORD.findall(name)]
+    said = f" {' '.join(words)} "
+    pairs = any(f" {pair} " in said for pair in _AFTER_PAIRS)
+    return pairs or not _AFTER.isdisjoint(words) or any(mark in name for mark in _AFTER_MARKS)
 
 
 def is_yes_and_no(values: Sequence[str]) -> bool:
