@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import COLUMNS, RECIPE_BYTES
-from modelmill.frames import parquet, source
+from modelmill.frames.read import extract, flat
 from modelmill.frames.recipe_file import read_recipe
 from tests.unit.data.files import prepared, reviews_csv, zipped
 
@@ -94,14 +94,14 @@ def test_a_hopeless_file_is_refused_with_its_code(tmp_path: Path, name: str) -> 
 
 
 def test_a_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source.open_unpacked, "__defaults__", (1_000_000,))
+    monkeypatch.setattr(extract, "UNPACKED_BYTES", 1_000_000)
     with pytest.raises(Rejected) as caught:
         prepared(tmp_path, zipped("text,label\n" + "a,b\n" * 1_000_000))
     assert (caught.value.code, caught.value.limit) == ("file_too_large", 1_000_000)
 
 
 def test_a_parquet_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "UNPACKED_BYTES", 1_000_000)
+    monkeypatch.setattr(flat, "UNPACKED_BYTES", 1_000_000)
     bomb = table({"text": ["x" * 1_000] * 50_000, "label": ["a"] * 50_000})
     assert len(bomb) < 100_000
     with pytest.raises(Rejected) as caught:
@@ -110,7 +110,7 @@ def test_a_parquet_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_large_upload_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "UPLOAD_BYTES", 100)
+    monkeypatch.setattr(extract, "UNPACKED_BYTES", 100)
     with pytest.raises(Rejected) as caught:
         prepared(tmp_path, reviews_csv())
     assert caught.value.code == "file_too_large"

@@ -1,18 +1,30 @@
 """Readers: the same rows come out of every format, encoding and dialect."""
 
+import gzip
 import io
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
+from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
-from modelmill.frames.prepare import Loaded, load
-from tests.unit.data.files import zipped
+from modelmill.frames.read import json_document
+from modelmill.frames.read.encoding import detect, open_utf8
+from modelmill.frames.read.file import read
+from modelmill.frames.read.json_rows import json_shape, read_json
+from modelmill.frames.read.parquet import read_parquet
+from modelmill.frames.read.reading import BadRow, Reading
+from modelmill.frames.read.unpack import unpack
 
 ROWS: list[dict[str, Any]] = [
     {"text": "good, really", "n": 1, "label": "yes"},
@@ -22,10 +34,39 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A file as its reader gives it, with empty cells as None."""
+
+    table: pa.Table
+    bad: list[BadRow]
+    warnings: list[DataWarning]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return [{name: cell or None for name, cell in row.items()} for row in self.table.to_pylist()]
+
+    @property
+    def numbers(self) -> list[int]:
+        every = range(1, self.table.num_rows + len(self.bad) + 1)
+        return sorted(set(every) - {row.number for row in self.bad})
+
+
+def exhausted(reading: Reading) -> Loaded:
+    tables = [pa.Table.from_batches([batch]) for batch in reading.batches]
+    table = pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
+    assert set(table.schema.types) <= {pa.large_string()}
+    return Loaded(table, reading.bad, reading.warnings)
+
+
 def loaded(folder: Path, content: str | bytes, name: str = "upload") -> Loaded:
     path = folder / "file"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return load(path, name)
+    unpacked = unpack([(path, name)], folder)
+    [file] = unpacked.files
+    reading = read(file.path, file.name)
+    reading.warnings.extend(unpacked.warnings)
+    return exhausted(reading)
 
 
 def delimited(delimiter: str) -> str:
@@ -40,20 +81,59 @@ def parquet() -> bytes:
     return sink.getvalue()
 
 
+def cells() -> list[list[Any]]:
+    return [list(row.values()) for row in ROWS]
+
+
+def zstd(content: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as file:
+        file.write(content)
+    return bytes(sink.getvalue())
+
+
+def arrow(open_writer: Callable[..., Any], table: pa.Table | None = None) -> bytes:
+    sink = io.BytesIO()
+    table = table or pa.Table.from_pylist(ROWS)
+    with open_writer(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def feather() -> bytes:
+    sink = io.BytesIO()
+    pa.feather.write_feather(pa.Table.from_pylist(ROWS), sink)
+    return sink.getvalue()
+
+
 FORMATS: dict[str, Callable[[], str | bytes]] = {
     "csv": lambda: delimited(","),
     "tsv": lambda: delimited("\t"),
     "semicolon": lambda: delimited(";"),
     "bar": lambda: delimited("|"),
-    "csv.gz": lambda: zipped(delimited(",")),
+    "csv.gz": lambda: gzip.compress(delimited(",").encode()),
+    "csv.zst": lambda: zstd(delimited(",").encode()),
     "utf-8-sig": lambda: delimited(",").encode("utf-8-sig"),
     "utf-16": lambda: delimited(",").encode("utf-16"),
     "utf-16-le": lambda: delimited(",").encode("utf-16-le"),
     "gb18030": lambda: delimited(",").encode("gb18030"),
     "jsonl": lambda: "\n".join(json.dumps(row) for row in ROWS),
-    "jsonl.gz": lambda: zipped("\n\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS)),
+    "jsonl.gz": lambda: gzip.compress("\n\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS).encode()),
     "json array": lambda: json.dumps(ROWS, indent=2),
+    "jsonl with a mark": lambda: "\n".join(json.dumps(row) for row in ROWS).encode("utf-8-sig"),
+    "json objects": lambda: "\n".join(json.dumps(row, indent=2) for row in ROWS),
+    "json wrapped": lambda: json.dumps({"data": ROWS}),
+    "json wrapped late": lambda: json.dumps(
+        {"count": 4, "next": None, 'a"': "}[{", "results": ROWS, "end": 1}, indent=1
+    ),
+    "json split": lambda: json.dumps({"columns": list(ROWS[0]), "index": [0, 1, 2, 3], "data": cells()}),
+    "json columns": lambda: json.dumps({n: {str(i): row[n] for i, row in enumerate(ROWS)} for n in ROWS[0]}),
+    "json index": lambda: json.dumps({str(i): row for i, row in enumerate(ROWS)}),
+    "json lists": lambda: json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]}),
     "parquet": parquet,
+    "arrow file": lambda: arrow(pa.ipc.new_file),
+    "arrow stream": lambda: arrow(pa.ipc.new_stream),
+    "feather": feather,
 }
 
 
@@ -61,13 +141,12 @@ FORMATS: dict[str, Callable[[], str | bytes]] = {
 def test_every_format_gives_the_same_content(tmp_path: Path, name: str) -> None:
     file = loaded(tmp_path, FORMATS[name]())
     expected = [row | {"n": None if row["n"] is None else str(row["n"])} for row in ROWS]
-    assert file.table.to_pylist() == expected
-    assert file.content() == loaded(tmp_path, FORMATS["csv"]()).content()
+    assert file.rows == expected
 
 
 def test_content_decides_and_not_the_name(tmp_path: Path) -> None:
-    assert loaded(tmp_path, parquet(), "data.csv").read == len(ROWS)
-    assert loaded(tmp_path, json.dumps(ROWS), "data.parquet").read == len(ROWS)
+    assert loaded(tmp_path, parquet(), "data.csv").table.num_rows == len(ROWS)
+    assert loaded(tmp_path, json.dumps(ROWS), "data.parquet").table.num_rows == len(ROWS)
 
 
 def test_unbalanced_quotes_are_characters(tmp_path: Path) -> None:
@@ -101,7 +180,7 @@ def test_ragged_rows_keep_their_numbers(tmp_path: Path) -> None:
         (2, "ragged_row", "2"),
         (4, "ragged_row", "3,z,too,many"),
     ]
-    assert file.numbers.tolist() == [1, 3, 5]
+    assert file.numbers == [1, 3, 5]
     assert file.table.column("b").to_pylist() == ["x", "y", "w"]
 
 
@@ -110,9 +189,9 @@ def test_bad_json_rows_keep_their_numbers(tmp_path: Path) -> None:
     file = loaded(tmp_path, "\n".join(lines))
     assert [(row.number, row.reason) for row in file.bad] == [(2, "bad_json"), (3, "bad_json")]
     assert file.table.to_pylist() == [
-        {"a": "1", "b": None},
-        {"a": None, "b": '{"deep": [true]}'},
-        {"a": "true", "b": None},
+        {"a": "1", "b.deep": None, "b": None},
+        {"a": None, "b.deep": "[true]", "b": None},
+        {"a": "true", "b.deep": None, "b": "?"},
     ]
 
 
@@ -138,15 +217,10 @@ def test_parquet_leaves_out_what_is_not_flat(tmp_path: Path) -> None:
     assert file.warnings[0].message.endswith("many, raw")
 
 
-def test_cells_are_trimmed_and_missing_ones_found(tmp_path: Path) -> None:
-    table = loaded(tmp_path, "a, b ,c\n  x , ?,NA\n\u3000y\u00a0,-,\\N\nz,null,  \n").table
-    assert table.to_pylist() == [{"a": value, "b": None, "c": None} for value in "xyz"]
-
-
 def test_decimal_commas_are_read_where_they_are_written(tmp_path: Path) -> None:
     data = loaded(tmp_path, "preis;menge;art\n1.234,50;0,125;neu\n7,5;12.000;alt\n-3;;neu\n")
     assert data.table.column("preis").to_pylist() == ["1234.50", "7.5", "-3"]
-    assert data.table.column("menge").to_pylist() == ["0.125", "12000", None]
+    assert data.table.column("menge").to_pylist() == ["0.125", "12000", ""]
     assert [warning.code for warning in data.warnings] == ["decimal_comma"]
 
 
@@ -164,3 +238,153 @@ def test_a_column_may_have_the_name_of_one_of_its_values(tmp_path: Path) -> None
     assert loaded(tmp_path, f"message,spam\n{texts}").table.column_names == ["message", "spam"]
     with pytest.raises(Rejected, match="looks like data"):
         loaded(tmp_path, "good stuff,pos\n" + "".join(f"text {n},{('pos', 'neg')[n % 2]}\n" for n in range(30)))
+
+
+def typed() -> pa.Table:
+    at = datetime(2024, 2, 29, 12, 30, tzinfo=UTC)
+    return pa.table(
+        {
+            "decimal": pa.array([Decimal("1.50"), None]),
+            "at": pa.array([at, None], pa.timestamp("us", "Asia/Shanghai")),
+            "naive": pa.array([at.replace(tzinfo=None), None], pa.timestamp("s")),
+            "day": pa.array([date(2024, 2, 29), None]),
+            "word": pa.array(["a", None]).dictionary_encode(),
+            "flag": pa.array([True, None]),
+            "s": pa.array([{"x": 1, "y": [1]}, None]),
+            "many": pa.array([[1], None]),
+        }
+    )
+
+
+def typed_parquet() -> bytes:
+    sink = io.BytesIO()
+    pa.parquet.write_table(typed(), sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("content", [typed_parquet, lambda: arrow(pa.ipc.new_file, typed())])
+def test_types_have_one_text(tmp_path: Path, content: Callable[[], bytes]) -> None:
+    file = loaded(tmp_path, content())
+    expected = {
+        "decimal": "1.50",
+        "at": "2024-02-29 12:30:00Z",
+        "naive": "2024-02-29 12:30:00",
+        "day": "2024-02-29",
+        "word": "a",
+        "flag": "true",
+        "s.x": "1",
+    }
+    assert file.table.to_pylist() == [expected, dict.fromkeys(expected)]
+    assert [warning.message for warning in file.warnings] == ["hold lists, structures or bytes; left out: s.y, many"]
+
+
+def test_arrow_with_offsets_that_lead_astray_is_refused(tmp_path: Path) -> None:
+    content = arrow(pa.ipc.new_stream, pa.table({"a": ["abc"], "b": ["x"]}))
+    offsets = np.array([0, 3], np.int32).tobytes()
+    assert offsets in content
+    with pytest.raises(Rejected) as caught:
+        loaded(tmp_path, content.replace(offsets, np.array([0, 1 << 30], np.int32).tobytes()))
+    assert caught.value.code == "damaged_file"
+
+
+def test_cut_files_are_refused(tmp_path: Path) -> None:
+    for content in (parquet()[:-20], arrow(pa.ipc.new_file)[:-20], arrow(pa.ipc.new_stream)[:-200]):
+        with pytest.raises(Rejected) as caught:
+            loaded(tmp_path, content)
+        assert caught.value.code == "damaged_file"
+
+
+def test_feather_1_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="write version 2"):
+        loaded(tmp_path, b"FEA1" + bytes(100))
+
+
+def test_row_groups_are_pieces_of_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    pa.parquet.write_table(pa.table({"a": range(10), "b": range(10)}), path, row_group_size=3)
+    pieces = [exhausted(read_parquet(path, groups)) for groups in (range(1), range(1, 3), range(3, 4))]
+    assert [piece.table.num_rows for piece in pieces] == [3, 6, 1]
+    assert pa.concat_tables(piece.table for piece in pieces) == exhausted(read_parquet(path)).table
+
+
+def test_objects_are_columns_one_level_deep(tmp_path: Path) -> None:
+    rows = [{"user": {"name": "a", "at": {"city": "x"}}, "tags": [1, "b"], "n": 1}, {"user": None, "n": 2}]
+    file = loaded(tmp_path, "\n".join(map(json.dumps, rows)))
+    assert file.rows == [
+        {"user.name": "a", "user.at": '{"city": "x"}', "tags": '[1, "b"]', "n": "1", "user": None},
+        {"user.name": None, "user.at": None, "tags": None, "n": "2", "user": None},
+    ]
+
+
+def test_empty_objects_are_not_lost(tmp_path: Path) -> None:
+    file = loaded(tmp_path, '{"a": 1, "b": 2}\n{}\n{"c": {}}\n{"a": 3, "b": 4}\n')
+    assert [row.number for row in file.bad] == [2, 3]
+    assert file.numbers == [1, 4]
+
+
+def test_a_damaged_first_line_is_one_bad_row(tmp_path: Path) -> None:
+    file = loaded(tmp_path, '{"a": 1, "b\n{"a": 1, "b": 2}\n')
+    assert [(row.number, row.raw) for row in file.bad] == [(1, '{"a": 1, "b')]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ('{"a": 1, "b": {"c": [', "not_a_data_file"),
+        ('{"data": [{"a": 1}, {"a": 2}', "damaged_file"),
+        ('[{"a": 1}, {"a": ', "damaged_file"),
+        ('{\n"a": 1,\n"b": "x"\n}', "not_a_data_file"),
+        ('{"x": {"a": 1},\n "y": {"a": 2}}', "not_a_data_file"),
+    ],
+)
+def test_json_without_rows_is_refused(tmp_path: Path, content: str, code: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        loaded(tmp_path, content)
+    assert caught.value.code == code
+    assert "one object per line" in str(caught.value.hint)
+
+
+def test_only_lines_can_be_cut(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    shapes = {
+        '{"a": 1}\n\n{"a": 2}\n': "lines",
+        '{"a": 1, "b": [1]}': "lines",
+        '{"data": [{"a": 1}]}': "document",
+        '{\n "a": 1\n}\n{\n "a": 2}': "document",
+        ' [{"a": 1}]': "array",
+    }
+    for content, shape in shapes.items():
+        path.write_text(content)
+        assert json_shape(path, detect(path)) == shape
+    path.write_text('[1]\n{"a": 1}\n')
+    assert [row.number for row in exhausted(read_json(path, detect(path), "lines")).bad] == [1]
+
+
+def test_a_long_wrapped_list_is_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_document, "LARGEST_ROW", 2 * 1024 * 1024)
+    rows = [{"text": "x" * 700_000 + str(number), "label": number} for number in range(7)]
+    assert loaded(tmp_path, json.dumps({"data": rows})).table.num_rows == 7
+    with pytest.raises(Rejected):
+        loaded(tmp_path, json.dumps({"columns": ["a"], "data": [["x" * 5_000_000]]}))
+
+
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_characters_that_chunks_cut_are_utf_8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
+    monkeypatch.setattr("modelmill.frames.read.encoding._CHUNK", cut)
+    path = tmp_path / "file"
+    path.write_text("a,b\né多😀,\u07ff\uffff\n" * 3)
+    assert detect(path).codec == "utf-8-sig"
+    assert detect(path).warnings == ()
+    for damage in (b"\xc3", b"\xed\xa0\x80", b"\xc0\xaf", b"\x80", b"\xf5\x80\x80\x80", b"\xf0\x9f\x98"):
+        path.write_bytes("多é".encode() * 20 + damage + b"\n")
+        assert detect(path).warnings
+        path.write_bytes("多é".encode() * 20 + damage)
+        assert detect(path).warnings
+
+
+def test_utf_8_is_passed_through_without_its_mark(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for content in (b"\xef\xbb\xbfa,b\n", b"a,b\n"):
+        path.write_bytes(content)
+        with open_utf8(path, detect(path)) as stream:
+            assert stream.read() == b"a,b\n"

@@ -8,6 +8,8 @@ GIB = 1024 * MIB
 LAMBDA_PAYLOAD_BYTES = 6 * MIB
 LAMBDA_UNZIPPED_BYTES = 250 * MIB
 LAMBDA_LAYERS = 5
+LAMBDA_SECONDS = 900
+LAMBDA_TMP_BYTES = 10 * GIB
 # API Gateway, "Quotas for configuring and running a REST API".
 API_BODY_BYTES = 10 * MIB
 API_TIMEOUT_SECONDS = 29
@@ -15,6 +17,7 @@ API_TIMEOUT_SECONDS = 29
 STATE_PAYLOAD_BYTES = 256 * KIB
 # S3, "Multipart upload limits".
 SINGLE_PUT_BYTES = 5 * GIB
+MULTIPART_PARTS = 10_000
 # S3, "Naming Amazon S3 objects".
 OBJECT_KEY_BYTES = 1_024
 
@@ -23,6 +26,17 @@ UPLOAD_BYTES = 384 * MIB
 """Largest data file that one preprocess function reads: 400 MB of CSV take 2.0 GB of its 3 GB, and 20 s."""
 UNPACKED_BYTES = UPLOAD_BYTES
 """Largest size of an upload after decompression: it is as large in memory, or a bomb."""
+UNPACK_RATIO, UNPACK_FREE_BYTES = 250, 64 * MIB
+"""Largest ratio of unpacked to packed bytes, once so much is unpacked: deflate makes 1,032 of 1, tables give 3 to 50."""
+ARCHIVE_ENTRIES = 200_000
+ARCHIVE_DIRECTORY_BYTES = 32 * MIB
+"""Largest directory of a zip archive, which is held in memory: 200,000 entries with paths of 100 characters."""
+TABLES = 1_000
+"""Most tables in an upload."""
+FILE_NAME_BYTES, PATH_BYTES = 255, 1_024
+"""NAME_MAX of Linux, and the length of an S3 key: longer names in archives are left out."""
+WORKBOOK_SECONDS, WORKBOOK_MEMORY_BYTES = 120, 900 * MIB
+"""What converting an Excel workbook may take: a sheet of 1,048,576 rows (the most) by 6 columns takes 5 s and 600 MB."""
 IMAGE_PIXELS = 50_000_000
 """Largest image: what phones take. Decoded it is 200 MB with four channels, and only one so large is at a time."""
 MEDIA_BYTES = 64 * MIB
@@ -43,3 +57,19 @@ PRESIGNED_SECONDS = 3_600
 ROUTE_TTL_SECONDS = 5
 NAME_CHARACTERS = 64
 RECIPE_BYTES = 64 * KIB
+UPLOAD_FILES = 10_000
+"""Files of one upload: their list is one request and one answer of the API."""
+MARKER_BYTES = 8 * MIB
+MULTIPART_BYTES = 64 * MIB
+"""A larger file is sent in parts, which can be resumed."""
+PART_BYTES = 16 * MIB
+"""Of a part, unless there would be more than MULTIPART_PARTS."""
+LINKS_PER_REQUEST = 1_000
+LAMBDA_DATA_BYTES = 1 * GIB
+"""Most data, unpacked, that one function prepares: 400 MB of CSV take 20 s, so there is time to spare."""
+FETCH_BYTES = 2 * GIB
+"""Largest upload that a function brings to its disk: with all that is made of it, it is up to five times as large."""
+MAP_DATA_BYTES = 50 * GIB
+"""Most data that functions prepare side by side: one of them reads it all, to find where rows end."""
+LEAVE_ONE_OUT_ROWS = 1_000
+"""Each row is a model to train."""

@@ -1,14 +1,13 @@
-"""JSON rows: JSON Lines or one array of objects in, record batches of strings out.
+"""JSON rows: JSON Lines, one array of objects, or a document that holds rows in; record batches of strings out.
 
-Numbers keep their text, booleans are true or false, nested values are their JSON. Columns may appear in any row.
+Numbers keep their text, booleans are true or false. The members of an object are columns `a.b`, one level deep; what is
+deeper, and lists, are their JSON. Columns may appear in any row.
 """
 
-import codecs
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -16,112 +15,132 @@ from modelmill.core.errors import Rejected
 from modelmill.core.limits import COLUMNS, MIB
 from modelmill.frames.read.dialect import unique_names
 from modelmill.frames.read.encoding import Encoding, open_utf8
+from modelmill.frames.read.json_document import LARGEST_ROW, Value, array_values, document_values, rows_of
 from modelmill.frames.read.reading import RAW_CHARACTERS, BadRow, Reading
 
+Shape = Literal["lines", "array", "document"]
 _BATCH_ROWS = 10_000
-_LARGEST_ROW = 32 * MIB
-_HINT = 'write one object per line, {"text": "...", "label": "..."}, or one array of such objects'
-_GAP = re.compile(r"[\s,]*")
+_BATCH_CHARACTERS = 32 * MIB
 
 
-def read_json(path: Path, encoding: Encoding) -> Reading:
-    """Open JSON Lines or a JSON array; see `readers.read` for what it raises."""
-    reading = Reading()
+def looks_like_json(path: Path, encoding: Encoding) -> bool:
+    """True if the text begins with a bracket or a brace."""
     with open_utf8(path, encoding) as stream:
-        is_array = stream.read(1024).lstrip().startswith(b"[")
-    rows = _array_rows if is_array else _line_rows
-    reading.batches = _batches(rows(path, encoding, reading.bad))
+        return stream.read(1024).lstrip()[:1] in (b"{", b"[")
+
+
+def json_shape(path: Path, encoding: Encoding) -> Shape:
+    """Whether JSON is one object per line, one array, or one document; only lines can be cut into parts."""
+    with open_utf8(path, encoding) as stream:
+        lines = (text for line in iter(lambda: stream.readline(LARGEST_ROW), b"") if (text := line.strip()))
+        first, second = next(lines, b""), next(lines, b"")
+    if first.startswith(b"["):
+        return "array"
+    row = _loads(first)
+    if isinstance(row, dict):
+        return "document" if not second and _holds_rows(row) else "lines"
+    # A damaged first row, if the next one is a row; else an object over several lines.
+    return "lines" if isinstance(_loads(second), dict) else "document"
+
+
+def _holds_rows(document: dict[str, Any]) -> bool:
+    try:
+        return len(rows_of(document)) > 0
+    except Rejected:
+        return False
+
+
+def read_json(path: Path, encoding: Encoding, shape: Shape | None = None) -> Reading:
+    """Open a JSON file, or a piece of JSON Lines if `shape` is given; see `file.read` for what it raises."""
+    reading = Reading()
+    if (shape or json_shape(path, encoding)) == "lines":
+        values = _line_values(path, encoding, reading.bad)
+    else:
+        values = _other_values(path, encoding, reading.bad)
+    reading.batches = _batches(values)
     return reading
 
 
-def _line_rows(path: Path, encoding: Encoding, bad: list[BadRow]) -> Iterator[dict[str, Any]]:
+def _loads(line: bytes) -> Any:
+    """The value of a line, None if it is none."""
+    try:
+        return json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _line_values(path: Path, encoding: Encoding, bad: list[BadRow]) -> Iterator[Value]:
     number = 0
     with open_utf8(path, encoding) as stream:
-        while line := stream.readline(_LARGEST_ROW):
-            text = line.decode("utf-8", "replace").strip()
-            if not text:
+        while line := stream.readline(LARGEST_ROW):
+            if not line.strip():
                 continue
             number += 1
-            try:
-                row = json.loads(text)
-            except (ValueError, RecursionError):
-                row = None
-            if isinstance(row, dict):
-                yield row
-            elif number == 1:
-                raise Rejected("not_a_data_file", "the first line is not a JSON object", hint=_HINT)
+            row = _loads(line)
+            if isinstance(row, dict) and (flat := _flat(row)):
+                yield flat, len(line)
             else:
+                text = line[: 4 * RAW_CHARACTERS].decode("utf-8", "replace").strip()
                 bad.append(BadRow(number, "bad_json", text[:RAW_CHARACTERS]))
 
 
-def _array_rows(path: Path, encoding: Encoding, bad: list[BadRow]) -> Iterator[dict[str, Any]]:
-    number = 0
+def _other_values(path: Path, encoding: Encoding, bad: list[BadRow]) -> Iterator[Value]:
     with open_utf8(path, encoding) as stream:
-        for value in _array_values(stream):
-            number += 1
-            if isinstance(value, dict):
-                yield value
+        is_array = stream.peek(1024).lstrip().startswith(b"[")  # type: ignore[attr-defined]  # both kinds are buffered
+        values = array_values(stream) if is_array else document_values(stream)
+        for number, (row, size) in enumerate(values, start=1):
+            if isinstance(row, dict) and (flat := _flat(row)):
+                yield flat, size
             else:
-                bad.append(BadRow(number, "bad_json", json.dumps(value, ensure_ascii=False)[:RAW_CHARACTERS]))
+                bad.append(BadRow(number, "bad_json", json.dumps(row, ensure_ascii=False)[:RAW_CHARACTERS]))
 
 
-def _array_values(stream: BinaryIO) -> Iterator[Any]:
-    """The items of one JSON array, decoded one by one from a sliding buffer."""
-    decoder, utf8 = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")("replace")
-    buffer, position, step = utf8.decode(stream.read(MIB)).lstrip()[1:], 0, MIB
-    while True:
-        position = _GAP.match(buffer, position).end()  # type: ignore[union-attr]  # the pattern matches nothing, too
-        if buffer[position : position + 1] == "]":
-            return
-        try:
-            value, end = decoder.raw_decode(buffer, position)
-            # A number at the buffer's end may go on.
-            whole = end < len(buffer)
-        except (ValueError, RecursionError):
-            whole = False
-        if whole:
-            yield value
-            position, step = end, MIB
-            continue
-        more = stream.read(step)
-        if not more or len(buffer) - position > _LARGEST_ROW:
-            raise Rejected("damaged_file", "the JSON array is damaged or not closed", hint=_HINT)
-        # Twice as much each time, so that a large item is not decoded again and again.
-        buffer, position, step = buffer[position:] + utf8.decode(more), 0, 2 * step
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the members of its objects as members of its own."""
+    if not any(isinstance(value, dict) for value in row.values()):
+        return row
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            flat.update({f"{name}.{inner}": item for inner, item in value.items()})
+        else:
+            flat[name] = value
+    return flat
 
 
-def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
+def _batches(values: Iterator[Value]) -> Iterator[pa.RecordBatch]:
     names: dict[str, None] = {}
     pending: list[dict[str, Any]] = []
-    for row in rows:
+    size = 0
+    for row, characters in values:
         names.update(dict.fromkeys(row))
         if len(names) > COLUMNS:
-            raise Rejected("too_many_columns", f"the rows have more than {COLUMNS} different keys", limit=COLUMNS)
+            raise Rejected(
+                "too_many_columns",
+                f"the rows have more than {COLUMNS} different keys",
+                limit=COLUMNS,
+                hint="write objects whose keys are values, such as names or numbers, as lists",
+            )
         pending.append(row)
-        if len(pending) == _BATCH_ROWS:
+        size += characters
+        if len(pending) == _BATCH_ROWS or size > _BATCH_CHARACTERS:
             yield _batch(names, pending)
-            pending = []
+            pending, size = [], 0
     if pending:
         yield _batch(names, pending)
 
 
 def _batch(names: dict[str, None], rows: list[dict[str, Any]]) -> pa.RecordBatch:
-    columns = [pa.array([_clean_text(row.get(name)) for row in rows], pa.large_string()) for name in names]
+    columns = [pa.array([_text(row.get(name)) for row in rows], pa.large_string()) for name in names]
     unique, _ = unique_names(list(names))
     return pa.RecordBatch.from_arrays(columns, names=list(unique))
 
 
-def _clean_text(value: Any) -> str | None:
+def _text(value: Any) -> str | None:
     """Text of a value; half of a surrogate pair, which JSON can write and UTF-8 cannot, becomes a question mark."""
-    text = _text(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    text = value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()

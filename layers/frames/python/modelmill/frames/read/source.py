@@ -1,95 +1,41 @@
-"""The bytes of an upload: a path in; a capped, unpacked stream and the kind of the content out.
+"""The bytes of an unpacked file: a path in; the kind of its content out.
 
 Content decides, the name does not: a Parquet file called `data.csv` is Parquet.
 """
 
-import gzip
-import io
-import zlib
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Literal
 
 from modelmill.core.errors import Rejected
-from modelmill.core.limits import MIB, UNPACKED_BYTES, UPLOAD_BYTES
 
-Content = Literal["parquet", "text"]
-_GZIP = b"\x1f\x8b"
-_PARQUET = b"PAR1"
-_SAVE_AS = "save the data as CSV, TSV, JSON Lines or Parquet (each may be gzipped)"
+Content = Literal["parquet", "arrow", "text"]
+ARROW_FILE, ARROW_STREAM = b"ARROW1", b"\xff\xff\xff\xff"
+_SAVE_AS = "save the data as CSV, TSV, JSON Lines, Parquet, Arrow or Excel"
 # Magic numbers that no header of a table begins with: `ID3` and `ORC` could be column names.
 _KNOWN: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a PNG image"), (b"\xff\xd8\xff", "a JPEG image"), (b"GIF8", "a GIF image"), (b"%PDF", "a PDF"),
-    (b"PK\x03\x04", "a zip archive (or an Excel or Word file)"), (b"PK\x05\x06", "an empty zip archive"),
-    (b"\x7fELF", "a program"), (b"\xd0\xcf\x11\xe0", "an old Excel or Word file"),
+    (b"PK\x03\x04", "a zip archive"), (b"PK\x05\x06", "an empty zip archive"), (b"\x1f\x8b", "a gzip file"),
+    (b"\x28\xb5\x2f\xfd", "a zstd file"), (b"\xd0\xcf\x11\xe0", "an old Excel or Word file"), (b"\x7fELF", "a program"),
     (b"7z\xbc\xaf", "a 7z archive"), (b"Rar!", "a RAR archive"), (b"BZh", "a bzip2 archive"),
-    (b"\xfd7zXZ", "an xz archive"), (b"\x28\xb5\x2f\xfd", "a zstd archive"), (b"SQLite format 3", "an SQLite database"),
-    (b"\x89HDF", "an HDF5 file"), (b"\x93NUMPY", "a NumPy array"), (b"ARROW1", "an Arrow file"),
-    (b"Obj\x01", "an Avro file"), (b"RIFF", "a RIFF file (audio or video)"),
-    (b"<!doctype html", "a web page"), (b"<html", "a web page"), (b"<?xml", "an XML file"), (_GZIP, "gzip inside gzip"),
+    (b"\xfd7zXZ", "an xz archive"), (b"SQLite format 3", "an SQLite database"), (b"fLaC", "FLAC audio"),
+    (b"OggS", "Ogg audio or video"), (b"\x89HDF", "an HDF5 file"), (b"\x93NUMPY", "a NumPy array"),
+    (b"FEA1", "a Feather file of version 1 (write version 2, which is Arrow)"), (b"Obj\x01", "an Avro file"),
+    (b"RIFF", "a RIFF file (audio, video or an image)"), (b"{\\rtf", "a Rich Text file"),
+    (b"<!doctype html", "a web page"), (b"<html", "a web page"), (b"<?xml", "an XML file"),
 )  # fmt: skip
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-class _Capped(io.RawIOBase):
-    """A stream that gives at most `limit` bytes and turns damage of the packing into a rejection."""
-
-    def __init__(self, inner: BinaryIO, limit: int) -> None:
-        self._inner, self._left, self._limit = inner, limit, limit
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        try:
-            data = self._inner.read(len(buffer))
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise Rejected(
-                "damaged_file", f"the gzip file is damaged: {error}", hint="pack and upload it again"
-            ) from None
-        self._left -= len(data)
-        if self._left < 0:
-            raise Rejected(
-                "file_too_large",
-                f"the file unpacks to more than {self._limit // MIB} MiB",
-                limit=self._limit,
-                hint="upload a sample of the rows",
-            )
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        self._inner.close()
-        super().close()
-
-
-def is_gzip(path: Path) -> bool:
-    """True if the file begins like gzip (RFC 1952)."""
-    with path.open("rb") as file:
-        return file.read(2) == _GZIP
-
-
-def open_unpacked(path: Path, limit: int = UNPACKED_BYTES) -> BinaryIO:
-    """The file's bytes, gunzipped if need be; reading raises Rejected (`file_too_large`, `damaged_file`)."""
-    # Closed with the stream that is returned.
-    inner = cast(BinaryIO, gzip.open(path, "rb")) if is_gzip(path) else path.open("rb")  # noqa: SIM115
-    return io.BufferedReader(_Capped(inner, limit), MIB)
-
-
 def sniff(path: Path) -> Content:
-    """What the file holds; raises Rejected: empty_file, file_too_large, not_a_data_file, damaged_file."""
-    if path.stat().st_size > UPLOAD_BYTES:
-        raise Rejected(
-            "file_too_large",
-            f"the file is larger than {UPLOAD_BYTES // MIB} MiB",
-            limit=UPLOAD_BYTES,
-            hint="gzip it, or upload a sample of the rows",
-        )
-    with open_unpacked(path) as stream:
+    """What an unpacked file holds; raises Rejected: empty_file, not_a_data_file."""
+    with path.open("rb") as stream:
         head = stream.read(64 * 1024)
     if not head.strip(b" \t\r\n\xef\xbb\xbf"):
         raise Rejected("empty_file", "the file is empty", hint=_SAVE_AS)
-    if head.startswith(_PARQUET):
+    if head.startswith(b"PAR1"):
         return "parquet"
+    if head.startswith((ARROW_FILE, ARROW_STREAM)):
+        return "arrow"
     _refuse_binary(head)
     return "text"
 
