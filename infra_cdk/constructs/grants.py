@@ -11,6 +11,7 @@ Statements = list[iam.PolicyStatement]
 
 DATASETS = "*/datasets/*"
 QUARANTINE = "*/quarantine/*"
+SCRATCH = "*/scratch/*"
 RUNS = "*/runs/*"
 PACKAGES = "*/packages/*"
 UPLOADS = "*"
@@ -27,6 +28,14 @@ def read(bucket: s3.IBucket, *prefixes: str, versions: bool = False) -> Statemen
     return [
         allow(actions, [bucket.arn_for_objects(prefix) for prefix in prefixes]),
         allow(["s3:ListBucket"], [bucket.bucket_arn]),
+    ]
+
+
+def resume(bucket: s3.IBucket, *prefixes: str) -> Statements:
+    """See what has arrived of objects that are written in parts."""
+    return [
+        allow(["s3:ListMultipartUploadParts"], [bucket.arn_for_objects(prefix) for prefix in prefixes]),
+        allow(["s3:ListBucketMultipartUploads"], [bucket.bucket_arn]),
     ]
 
 

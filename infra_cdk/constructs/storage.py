@@ -12,6 +12,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra_cdk.config import Config
+from modelmill.core.names import SCRATCH_TAG
 
 
 def removal(config: Config) -> RemovalPolicy:
@@ -19,11 +20,21 @@ def removal(config: Config) -> RemovalPolicy:
     return RemovalPolicy.RETAIN if config.retain else RemovalPolicy.DESTROY
 
 
+# By tag: the tenant begins every key, so no prefix has the scratch of all. A run takes a day at most.
+_PASSING = s3.LifecycleRule(
+    tag_filters=dict([SCRATCH_TAG]),
+    expiration=Duration.days(7),
+    noncurrent_version_expiration=Duration.days(1),
+)
+
+
 class SafeBucket(s3.Bucket):
     """Versioned, encrypted, reached over TLS only, never public; old versions and broken uploads are swept away."""
 
-    def __init__(self, scope: Construct, name: str, config: Config, *, announces: bool = False) -> None:
-        """With `announces`, every change is told to EventBridge."""
+    def __init__(
+        self, scope: Construct, name: str, config: Config, *, announces: bool = False, passing: bool = False
+    ) -> None:
+        """With `announces`, every change is told to EventBridge; with `passing`, what is tagged as scratch goes."""
         super().__init__(
             scope,
             name,
@@ -37,10 +48,11 @@ class SafeBucket(s3.Bucket):
             auto_delete_objects=config.auto_delete,
             lifecycle_rules=[
                 s3.LifecycleRule(
-                    abort_incomplete_multipart_upload_after=Duration.days(2),
+                    abort_incomplete_multipart_upload_after=Duration.days(7),
                     noncurrent_version_expiration=Duration.days(30),
                     expired_object_delete_marker=True,
-                )
+                ),
+                *([_PASSING] if passing else []),
             ],
         )
         if announces:

@@ -90,11 +90,12 @@ class ServeStack(Stack):
                 ),
                 *grants.read(data.data, grants.DATASETS),
                 # What a presigned link may do is what its signer may do.
-                *grants.read(data.uploads, grants.UPLOADS),
+                *grants.read(data.uploads, grants.UPLOADS, versions=True),
                 *grants.write(data.uploads, grants.UPLOADS),
+                *grants.resume(data.uploads, grants.UPLOADS),
                 # DELETE of a data set or a model removes the bytes too.
                 *grants.erase(data.uploads, grants.UPLOADS),
-                *grants.erase(data.data, grants.DATASETS, grants.QUARANTINE),
+                *grants.erase(data.data, grants.DATASETS, grants.QUARANTINE, grants.SCRATCH),
                 *grants.erase(data.models, grants.RUNS, grants.PACKAGES),
                 grants.allow(["states:StartExecution"], [pipeline]),
                 grants.allow(["states:StopExecution"], [pipeline.replace(":stateMachine:", ":execution:") + ":*"]),

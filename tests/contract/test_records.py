@@ -8,6 +8,7 @@ import pytest
 
 from modelmill.aws import key
 from modelmill.aws.records import audit, datasets, idempotency, keys, table
+from modelmill.core.data.sources import Source
 from modelmill.core.data.version import DatasetVersion, Rows
 from modelmill.core.errors import ModelmillError
 from modelmill.core.model.spec import Column
@@ -19,7 +20,7 @@ def dataset_version(version: str = "0123456789abcdef") -> DatasetVersion:
         dataset="reviews",
         version=version,
         prefix=f"default/datasets/reviews/{version}/",
-        source={"bucket": "uploads", "key": "default/reviews/first/reviews.csv", "version_id": ""},
+        sources=[Source(bucket="uploads", key="default/reviews/first/reviews.csv", size=3)],
         rows=Rows(read=100, used=90, quarantined=10),
         splits={"train": 63, "validation": 13, "test": 14},
         columns=[Column(name="text", kind="text")],

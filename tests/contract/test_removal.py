@@ -25,7 +25,7 @@ def test_a_dataset_goes_with_all_its_objects_and_no_others() -> None:
         for key in mine[bucket] | others[bucket]:
             objects.put(bucket, key, b"x")
     datasets.add_version("default", dataset_version())
-    removal.remove_dataset("default", "reviews", "laptop")
+    removal.remove_dataset("default", "reviews", "laptop", [])
     assert {bucket: keys_of(bucket) for bucket in (UPLOADS, DATA)} == others
     assert datasets.get("default", "reviews") is None
     assert datasets.versions("default", "reviews") == []
@@ -66,13 +66,13 @@ def test_the_newest_of_the_other_dataset_versions_becomes_the_latest() -> None:
     for version in ("b" * 16, "a" * 16, "c" * 16):
         datasets.add_version("default", dataset_version(version))
         objects.put(DATA, f"default/datasets/reviews/{version}/train.parquet", b"x")
-    removal.remove_dataset_version("default", "reviews", "c" * 16, "laptop")
+    removal.remove_dataset_version("default", "reviews", "c" * 16, "laptop", [])
     found = datasets.get("default", "reviews")
     assert found is not None
     assert found["latest"] in ("a" * 16, "b" * 16)
     assert {key.split("/")[3] for key in keys_of(DATA)} == {"a" * 16, "b" * 16}
     for version in ("a" * 16, "b" * 16):
-        removal.remove_dataset_version("default", "reviews", version, "laptop")
+        removal.remove_dataset_version("default", "reviews", version, "laptop", [])
     assert datasets.get("default", "reviews") is None
 
 

@@ -1,5 +1,6 @@
 """Ingest: an SQS batch of S3 "Object Created" events in; one started pipeline run per data file out.
 
+The list of files that ends an upload of several starts a run as a data file does; what lies deeper starts nothing.
 An event that was delivered before starts nothing. It writes to the registry and to Step Functions only, never to a
 bucket, so nothing it does can trigger it. What cannot be an event at all fails alone and ends in the dead-letter queue.
 """
@@ -37,7 +38,7 @@ def _take(record: SQSRecord) -> None:
     except Rejected as cause:
         _refuse(stored, cause)
         return
-    if not upload.is_recipe:
+    if upload.starts_run:
         _start(stored, upload)
 
 

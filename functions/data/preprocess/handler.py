@@ -4,7 +4,8 @@ A file or a recipe that cannot be used is a value, `{"status": "rejected", …}`
 """
 
 import tempfile
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -48,8 +49,11 @@ def _preprocess(run: Run, document: dict[str, Any] | None) -> dict[str, Any]:
     recipe = parse_recipe(document) if data is None else read_recipe(data)
     bucket, models = settings().data_bucket, settings().models_bucket
     with tempfile.TemporaryDirectory() as folder:
-        file = uploads.download(run.upload, Path(folder, "upload"))
-        prepared = prepare(file, PurePosixPath(run.upload["key"]).name, recipe, pseudonyms(run.tenant))
+        run = replace(run, sources=uploads.sources(run.upload))
+        (file, name), *others = uploads.fetch(run.upload, Path(folder), run.sources)
+        if others:
+            raise Rejected("several_files", f"the upload has {1 + len(others)} files", limit=1)
+        prepared = prepare(file, name, recipe, pseudonyms(run.tenant))
         version, spec = describe(prepared, recipe, run)
         # The record is written last: a version that is on record is complete, and its rows never change.
         if datasets.get_version(run.tenant, run.dataset, version.version) is None:

@@ -11,6 +11,7 @@ import requests
 
 from modelmill.aws import objects
 from modelmill.aws.records import audit, datasets, models, pipelines
+from modelmill.core.data.sources import Source
 from tests.contract.gateway import Control
 from tests.contract.test_records import dataset_version
 from tests.contract.world import UPLOADS, load_function, moto_world
@@ -131,7 +132,8 @@ def test_a_dataset_is_deleted_but_not_under_a_run(control: Control) -> None:
     run = start(control, {"source": {"key": KEY}})
     assert control.error("DELETE", "/v1/datasets/reviews")[:2] == (409, "dataset_in_use")
     control("POST", f"/v1/pipelines/{run['id']}/cancel")
-    assert control("DELETE", "/v1/datasets/reviews") == (200, {"deleted": "reviews"})
+    gone = {"deleted": "reviews", "models": [], "models_deleted": False}
+    assert control("DELETE", "/v1/datasets/reviews") == (200, gone)
     assert list(objects.keys(UPLOADS, "")) == []
     assert control.error("DELETE", "/v1/datasets/reviews")[:2] == (404, "not_found")
     assert [(each["action"], each["who"]) for each in audit.latest("default")] == [("delete-dataset", "laptop")]
@@ -156,8 +158,8 @@ def test_a_run_over_a_version_takes_the_very_bytes_that_it_was_made_from(control
     objects.put(UPLOADS, KEY, b"old")
     version_id = objects.head(UPLOADS, KEY)["VersionId"]
     objects.put(UPLOADS, KEY, b"newer")
-    source = {"bucket": UPLOADS, "key": KEY, "version_id": version_id}
-    datasets.add_version("default", dataset_version().model_copy(update={"source": source}))
+    source = Source(bucket=UPLOADS, key=KEY, version_id=version_id)
+    datasets.add_version("default", dataset_version().model_copy(update={"sources": [source]}))
     run = start(control, {"dataset": "reviews"})
     assert (run["upload"]["version_id"], run["upload"]["size"]) == (version_id, 3)
     assert "recipe" not in input_of(run["id"])
@@ -281,14 +283,6 @@ def test_a_version_is_deleted_unless_the_route_leads_to_it(control: Control) -> 
     assert control("DELETE", "/v1/models/m/versions/3") == (200, {"deleted": "3"})
     assert control.error("DELETE", "/v1/models/m/versions/3")[:2] == (404, "not_found")
     assert control("GET", "/v1/models/m")[1]["versions"] == 2
-
-
-def test_a_dataset_version_is_deleted(control: Control) -> None:
-    datasets.add_version("default", dataset_version())
-    path = "/v1/datasets/reviews/versions/0123456789abcdef"
-    assert control("DELETE", path) == (200, {"deleted": "0123456789abcdef"})
-    assert control.error("GET", path)[:2] == (404, "not_found")
-    assert [each["action"] for each in audit.latest("default")] == ["delete-dataset-version"]
 
 
 def test_a_routed_model_is_deleted_only_by_force(control: Control) -> None:

@@ -8,16 +8,27 @@ from typing import Any
 
 import pytest
 
-from modelmill.aws import objects
+from modelmill.aws import objects, transfers
 from modelmill.aws.records import datasets, models, pipelines
+from modelmill.core.data.transfer import PlannedFile, Transfer
+from modelmill.core.names import UploadKey
 from tests.contract.gateway import Control
 from tests.contract.test_records import dataset_version
 from tests.contract.world import UPLOADS, event, load_function, moto_world
 
 HANDLER = load_function("serve/control")
-NAMES = {"dataset": "reviews", "model": "m", "version": "1", "run_id": "20261124T080000-0123456789"}
+NAMES = {
+    "dataset": "reviews",
+    "model": "m",
+    "version": "1",
+    "other": "1",
+    "run_id": "20261124T080000-0123456789",
+    "upload_id": "u1",
+}
 BODIES: dict[tuple[str, str], Any] = {
     ("post", "/v1/pipelines"): {"source": {"key": "default/reviews/first/reviews.csv"}},
+    ("post", "/v1/datasets/{dataset}/uploads/{upload_id}/parts"): {"numbers": [1]},
+    ("post", "/v1/datasets/{dataset}/uploads/{upload_id}/complete"): {},
     ("put", "/v1/models/{model}/route"): {"weights": {"1": 1.0}},
 }
 # An upload makes a dataset of the caller's own, whatever others call theirs.
@@ -38,6 +49,8 @@ def routes(control: Control) -> list[tuple[str, str]]:
 
 def furnish(tenant: str) -> None:
     objects.put(UPLOADS, f"{tenant}/reviews/first/reviews.csv", b"x")
+    coming = Transfer(files=[PlannedFile.of("a.csv", 10, multipart=True)], single=True)
+    transfers.begin(transfers.Coming(UPLOADS, UploadKey(tenant, "reviews", "u1", ""), coming))
     datasets.add_version(tenant, dataset_version("1"))
     models.register(tenant, "m", "d1", {"status": "READY", "run_id": "r"})
     pipelines.start(tenant, NAMES["run_id"], {"dataset": "reviews", "upload": {}})

@@ -5,6 +5,7 @@ from typing import Any
 
 from modelmill.aws import objects
 from modelmill.aws.records import datasets
+from modelmill.core.data.sources import Source
 from modelmill.core.data.version import DatasetVersion, Rows
 from modelmill.local import recovery
 from tests.unit.local.conftest import Toy
@@ -13,7 +14,7 @@ VERSION = DatasetVersion(
     dataset="d",
     version="0123456789abcdef",
     prefix="default/datasets/d/0123456789abcdef/",
-    source={"bucket": "b", "key": "k", "version_id": "v"},
+    sources=[Source(bucket="b", key="k", version_id="v")],
     rows=Rows(read=3, used=2, quarantined=1),
     splits={"train": 2, "validation": 0, "test": 0},
     columns=[],

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from control_api import datasets, models, pipelines
+from control_api import datasets, models, pipelines, uploads, versions
 from control_api.errors import RESPONSES, add_handlers
 from modelmill.core.version import VERSION
 
@@ -25,5 +25,5 @@ app = FastAPI(
     responses=RESPONSES,
 )
 add_handlers(app)
-for router in (datasets.router, pipelines.router, models.router):
+for router in (datasets.router, uploads.router, versions.router, pipelines.router, models.router):
     app.include_router(router, prefix="/v1")

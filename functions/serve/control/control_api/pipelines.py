@@ -95,7 +95,7 @@ def _version_source(tenant: str, dataset: str, version: str | None) -> dict[str,
     document = datasets.get_version(tenant, dataset, wanted)
     if document is None:
         raise NotFound("version", wanted)
-    source: dict[str, str] = document["source"]
+    source: dict[str, str] = document["sources"][0]
     return source
 
 

@@ -10,6 +10,8 @@ from modelmill.aws.clients import client
 from modelmill.core.limits import MIB, PRESIGNED_SECONDS
 
 _MISSING = {"NoSuchKey", "404", "NotFound"}
+# The second code: another write of the same key was under way, and won.
+_TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
 def get(bucket: str, key: str, version_id: str | None = None) -> bytes:
@@ -60,6 +62,18 @@ def download(bucket: str, key: str, path: Path, version_id: str | None = None) -
 def put(bucket: str, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
     """Store bytes under a key."""
     client("s3").put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+
+
+def put_new(bucket: str, key: str, data: bytes, content_type: str = "application/octet-stream") -> bool:
+    """Store bytes under a key that has none yet; False, and nothing is stored, if somebody was first."""
+    extra = {"ContentType": content_type, "IfNoneMatch": "*"}
+    try:
+        client("s3").put_object(Bucket=bucket, Key=key, Body=data, **extra)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _TAKEN:
+            return False
+        raise
+    return True
 
 
 def upload(bucket: str, key: str, path: Path) -> None:

@@ -2,15 +2,22 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelmill.core.errors import Rejected
-from modelmill.core.limits import NAME_CHARACTERS
+from modelmill.core.limits import FILE_NAME_BYTES, NAME_CHARACTERS
 
 DEFAULT_TENANT = "default"
 RECIPE_FILE = "recipe.yaml"
+SCRATCH_TAG = ("modelmill", "scratch")
+"""Name and value of the tag of objects that a rule of their bucket removes after some days."""
+MARKER_FILE = "upload.json"
+"""Names the files of an upload of several; its arrival says that they are all there."""
 # Letters and digits of any script, so that a Chinese name is a name; nothing that a key, a URL path or a shell reads.
 _NAME = re.compile(r"[^\W_][\w.-]*", re.UNICODE)
+# No separator of any system, no control characters, no half of a surrogate pair.
+_FILE = re.compile(r"[^/\\\x00-\x1f\x7f\ud800-\udfff]+")
 
 
 def check_name(kind: str, name: str) -> str:
@@ -26,9 +33,42 @@ def check_name(kind: str, name: str) -> str:
     return name
 
 
+def check_file(name: str) -> str:
+    """`name` if it can be a file's within an upload, with `/` between folders; else raises Rejected (`bad_file_name`).
+
+    What passes stays below the folder that it is put in, on S3 and on disk.
+    """
+    for part in name.split("/"):
+        if not _FILE.fullmatch(part) or part in (".", "..") or len(part.encode()) > FILE_NAME_BYTES:
+            raise Rejected(
+                "bad_file_name",
+                f"{name[:128]!r} is not the name of a data file",
+                limit=FILE_NAME_BYTES,
+                hint="for example reviews.csv, or train/reviews.csv; a recipe goes into the field `recipe`",
+            )
+    return name
+
+
+def check_files(names: Sequence[str]) -> None:
+    """Raises Rejected if a name is none, or if two cannot lie in one folder (`bad_file_name`, `duplicate_file`)."""
+    known: set[str] = set()
+    for name in names:
+        if check_file(name) in known:
+            raise Rejected("duplicate_file", f"{name[:128]!r} is named twice")
+        known.add(name)
+    for name in names:
+        parts = name.split("/")
+        folder = next((path for n in range(1, len(parts)) if (path := "/".join(parts[:n])) in known), None)
+        if folder is not None:
+            raise Rejected("duplicate_file", f"{folder[:128]!r} is a file and a folder")
+
+
 @dataclass(frozen=True, slots=True)
 class UploadKey:
-    """The parts of `{tenant}/{dataset}/{upload_id}/{file}`, the only key under which an upload starts a pipeline."""
+    """The parts of `{tenant}/{dataset}/{upload_id}/{file}`, the only key under which an upload starts a pipeline.
+
+    An upload of several files has them at `{folder}files/{name}`, where they start nothing; `{folder}upload.json` does.
+    """
 
     tenant: str
     dataset: str
@@ -54,19 +94,54 @@ class UploadKey:
         return f"{self.tenant}/{self.dataset}/{self.upload_id}/{self.file}"
 
     @property
+    def folder(self) -> str:
+        """Key prefix of everything that belongs to this upload."""
+        return f"{self.tenant}/{self.dataset}/{self.upload_id}/"
+
+    @property
+    def files(self) -> str:
+        """Key prefix of the files of an upload of several."""
+        return f"{self.folder}files/"
+
+    @property
     def recipe_key(self) -> str:
         """Where the recipe of this upload lies, if it has one."""
-        return f"{self.tenant}/{self.dataset}/{self.upload_id}/{RECIPE_FILE}"
+        return self.folder + RECIPE_FILE
+
+    @property
+    def marker_key(self) -> str:
+        """Where an upload of several files says that it is complete."""
+        return self.folder + MARKER_FILE
+
+    @property
+    def plan_key(self) -> str:
+        """Where the API keeps what an upload in parts or of several files will consist of."""
+        return f"{self.folder}plan/files.json"
 
     @property
     def is_recipe(self) -> bool:
         """True for the recipe itself, which starts nothing."""
         return self.file == RECIPE_FILE
 
+    @property
+    def is_marker(self) -> bool:
+        """True for the list of an upload's files, which stands for them all."""
+        return self.file == MARKER_FILE
+
+    @property
+    def starts_run(self) -> bool:
+        """True for a data file or a marker; what lies deeper is a part of something that is not complete yet."""
+        return "/" not in self.file and not self.is_recipe
+
 
 def dataset_prefix(tenant: str, dataset: str, version: str) -> str:
     """Folder of one dataset version in the data bucket."""
     return f"{tenant}/datasets/{dataset}/{version}/"
+
+
+def scratch_prefix(tenant: str, dataset: str, run_id: str = "") -> str:
+    """Folder in the data bucket of what a run (all runs of a dataset, if none is named) needs only on the way."""
+    return f"{tenant}/scratch/{dataset}/" + (f"{run_id}/" if run_id else "")
 
 
 def run_prefix(tenant: str, run_id: str) -> str:

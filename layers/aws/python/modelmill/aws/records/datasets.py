@@ -4,18 +4,18 @@ from typing import Any
 
 from modelmill.aws.records import table
 from modelmill.aws.records.pipelines import now
-from modelmill.core.data.version import DatasetVersion
+from modelmill.core.data.version import DatasetVersion, with_sources
+
+SOURCES = 20
+"""Sources that a record holds, of which an item has no room for thousands; version.json has all of them."""
 
 
 def add_version(tenant: str, version: DatasetVersion) -> bool:
     """Record a version and make it the dataset's latest; False if this version is known already."""
+    document = version.model_dump(mode="json") | {"source_count": len(version.sources), "created": now()}
+    document["sources"] = document["sources"][:SOURCES]
     try:
-        table.put(
-            f"{tenant}#dataset#{version.dataset}",
-            version.version,
-            version.model_dump(mode="json") | {"created": now()},
-            new=True,
-        )
+        table.put(f"{tenant}#dataset#{version.dataset}", version.version, document, new=True)
         added = True
     except table.ConditionFailed:
         added = False
@@ -36,13 +36,16 @@ def get(tenant: str, dataset: str) -> dict[str, Any] | None:
 
 
 def versions(tenant: str, dataset: str, limit: int = 1_000) -> list[dict[str, Any]]:
-    """The versions of a dataset."""
-    return [table.body_of(item) for item in table.query(f"{tenant}#dataset#{dataset}", limit=limit)]
+    """The versions of a dataset, newest first."""
+    items = table.query(f"{tenant}#dataset#{dataset}", limit=limit)
+    found = [with_sources(table.body_of(item)) for item in items]
+    return sorted(found, key=lambda each: str(each["created"]), reverse=True)
 
 
 def get_version(tenant: str, dataset: str, version: str) -> dict[str, Any] | None:
     """One version, or None."""
-    return table.get(f"{tenant}#dataset#{dataset}", version)
+    found = table.get(f"{tenant}#dataset#{dataset}", version)
+    return None if found is None else with_sources(found)
 
 
 def delete_version(tenant: str, dataset: str, version: str) -> None:
@@ -52,8 +55,7 @@ def delete_version(tenant: str, dataset: str, version: str) -> None:
     if not left:
         table.delete(f"{tenant}#datasets", dataset)
         return
-    newest = max(left, key=lambda each: str(each["created"]))
-    table.put(f"{tenant}#datasets", dataset, {"name": dataset, "latest": newest["version"], "updated": now()})
+    table.put(f"{tenant}#datasets", dataset, {"name": dataset, "latest": left[0]["version"], "updated": now()})
 
 
 def delete(tenant: str, dataset: str) -> None:

@@ -70,17 +70,25 @@ def get(tenant: str, run_id: str) -> dict[str, Any] | None:
 
 
 def latest(
-    tenant: str, limit: int, *, dataset: str | None = None, upload_key: str | None = None
+    tenant: str,
+    limit: int | None,
+    *,
+    dataset: str | None = None,
+    upload_key: str | None = None,
+    look_back: int | None = LOOK_BACK,
 ) -> list[dict[str, Any]]:
-    """The newest runs, newest first, without their stages; of one dataset or one uploaded object if asked."""
+    """The newest runs, newest first, without their stages; of one dataset or one uploaded object if asked.
+
+    A filter sees the newest `look_back` runs, or with None all of them.
+    """
 
     def wanted(run: dict[str, Any]) -> bool:
         return (dataset is None or run.get("dataset") == dataset) and (
             upload_key is None or run.get("upload", {}).get("key") == upload_key
         )
 
-    look_back = limit if dataset is None and upload_key is None else LOOK_BACK
-    runs = map(_run, table.query(f"{tenant}#pipelines", newest_first=True, limit=look_back))
+    seen = limit if dataset is None and upload_key is None else look_back
+    runs = map(_run, table.query(f"{tenant}#pipelines", newest_first=True, limit=seen))
     return list(islice(filter(wanted, runs), limit))
 
 
