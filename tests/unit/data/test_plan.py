@@ -163,7 +163,7 @@ def test_booleans_are_read_as_before() -> None:
 def test_the_recipe_says_whether_the_target_measures(recipe: Recipe, outcome: str) -> None:
     columns = [AGE, SEX, FARE, numbers("stars", 5, 1, 5), numbers("grams", 40, 1, 9_000)]
     try:
-        found = make_plan(columns, recipe).task
+        found: str = make_plan(columns, recipe).task
     except Rejected as rejection:
         found = rejection.code
     assert found == outcome

@@ -15,7 +15,7 @@ from modelmill.core.data.cells import BREAKS, FORMULA, INVISIBLE, MISSING, NONE,
 from modelmill.core.data.labels import TargetForm
 from modelmill.core.model.recipe import Clean
 from modelmill.core.model.spec import Column
-from modelmill.frames.cells import COMPOSABLE, CONTROL, SEPARATOR, SPACE, Cells, Odd, Rows, mend, without
+from modelmill.frames.cells import COMPOSABLE, CONTROL, SEPARATOR, SPACE, Bytes, Cells, Odd, Rows, mend, without
 from modelmill.frames.numbers import parse_numbers
 
 Actions = Counter[tuple[str, str]]
@@ -109,16 +109,33 @@ def _with_nulls(column: pa.Array, counts: dict[str, int]) -> tuple[pa.Array, dic
     gone = lengths == 0
     if len(cells.data):
         first = _FIRST[cells.at_start()]
-        marks = np.flatnonzero((first & _MARK > 0) & (lengths <= _LONGEST_MARK) & (lengths > 0))
-        marks = marks[_SECOND[cells.at_start(1)[marks]] | (lengths[marks] == 1)] if len(marks) else marks
-        if len(marks):
-            found = pc.is_in(column.take(pa.array(marks)), value_set=_MISSING).to_numpy(zero_copy_only=False)
-            gone[marks[found]] = True
-            counts["missing"] = int(found.sum())
-        formulas = np.flatnonzero((first & _FORMULA > 0) & (lengths > 1))
-        if len(formulas):
-            counts["formula"] = pc.sum(pc.match_substring_regex(column.take(pa.array(formulas)), FORMULA)).as_py() or 0
+        marks = _marks(cells, first, lengths)
+        gone[marks] = True
+        counts["missing"] = len(marks)
+        counts["formula"] = _formulas(cells, first)
     return (without(column, gone) if gone.any() else column), counts
+
+
+def _marks(cells: Cells, first: Bytes, lengths: Rows) -> Rows:
+    """Rows of what people write for a missing value, by the first two bytes before they are compared."""
+    rows = np.flatnonzero((first & _MARK > 0) & (lengths <= _LONGEST_MARK) & (lengths > 0))
+    if len(rows):
+        rows = rows[_SECOND[cells.at_start(1)[rows]] | (lengths[rows] == 1)]
+    if not len(rows):
+        return rows
+    found = pc.is_in(cells.column.take(pa.array(rows)), value_set=_MISSING)
+    kept: Rows = rows[found.to_numpy(zero_copy_only=False)]
+    return kept
+
+
+def _formulas(cells: Cells, first: Bytes) -> int:
+    """Cells that a spreadsheet would run: behind a sign they call something, so numbers are none."""
+    if not (first & _FORMULA).any():
+        return 0
+    calls = (cells.data == ord("(")).any() or (cells.data == ord("|")).any()
+    rows = np.flatnonzero(first & _FORMULA if calls else cells.at_start() == ord("="))
+    found = pc.match_substring_regex(cells.column.take(pa.array(rows)), FORMULA)
+    return pc.sum(found).as_py() or 0
 
 
 def none_as_null(column: pa.Array) -> pa.Array:

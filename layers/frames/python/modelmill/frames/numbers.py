@@ -35,6 +35,10 @@ _ENDS = np.zeros(256, np.bool_)
 _ENDS[list(_DIGITS + b".% \xa0\xac\x83")] = True
 _DIGIT = np.zeros(256, np.bool_)
 _DIGIT[list(_DIGITS)] = True
+_NEVER = np.ones(256, np.bool_)
+"""Bytes that no number has."""
+_NEVER[list(_DIGITS + _UPPER + _SIGNS + b"., eE$%")] = False
+_NEVER[0x80:] = False
 _CASTABLE = _DIGIT.copy()
 _CASTABLE[list(b"-.")] = True
 
@@ -77,16 +81,17 @@ def _likely(cells: Cells) -> Rows:
 
 def _read(cells: Cells) -> NDArray[np.float64]:
     """Numbers of likely cells, NaN for what is none: by a cast where it agrees with the grammar."""
-    codes = _with_leading_zeros(cells)
+    others = np.concatenate([_with_leading_zeros(cells), _hyphenated(cells)])
     odd = np.zeros(0, np.int64)
     if cells.data.min() < ord("-") or cells.data.max() > ord("9") or (cells.data == ord("/")).any():
         odd = cells.rows_of(np.flatnonzero(~_CASTABLE[cells.data]))
-    if not len(odd) and not len(codes):
+    if not len(odd) and not len(others):
         return _cast(cells.column)
     numbers = np.full(len(cells.column), np.nan)
     left = np.ones(len(numbers), np.bool_)
+    left[others] = False
+    odd = odd[left[odd]]
     left[odd] = False
-    left[codes] = False
     rest = np.flatnonzero(left)
     if len(rest):
         numbers[rest] = _cast(cells.column.take(pa.array(rest)))
@@ -105,6 +110,22 @@ def _with_leading_zeros(cells: Cells) -> Rows:
         third = _DIGIT[cells.at_start(2)[signed]] & (cells.ends - cells.starts > 2)[signed]
         codes[signed[third]] = True
     return np.flatnonzero(codes)
+
+
+def _hyphenated(cells: Cells) -> Rows:
+    """Rows with a hyphen between digits, or a byte that no number has: dates, codes, words."""
+    data = cells.data
+    hyphens = np.zeros(0, np.int64)
+    is_hyphen = data == ord("-")
+    if np.count_nonzero(is_hyphen) > np.count_nonzero(cells.at_start() == ord("-")):
+        hyphens = np.flatnonzero(is_hyphen)
+        rows = np.searchsorted(cells.ends, hyphens, side="right")
+        before = data[hyphens - 1]
+        inside = (hyphens > cells.starts[rows]) & (before != ord("e")) & (before != ord("E"))
+        hyphens = rows[inside]
+    if data.max() <= ord("9"):
+        return hyphens
+    return np.concatenate([hyphens, cells.rows_of(np.flatnonzero(_NEVER[data]))])
 
 
 def _cast(strings: pa.Array) -> NDArray[np.float64]:
