@@ -7,8 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelmill.frames.quarantine import Integers
-
+Integers = np.ndarray[Any, np.dtype[np.int64]]
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 _TENTHS = np.arange(1, 10) / 10
 _VALUES = 50
@@ -55,6 +54,30 @@ def explained(codes: Integers, classes: Integers) -> float:
     information = _entropy(rows) + _entropy(columns) - _entropy(both)
     chance = (np.count_nonzero(rows) - 1) * (np.count_nonzero(columns) - 1) / (2 * len(codes))
     return float(min(1.0, max(0.0, (information - chance) / entropy)))
+
+
+def associations(coded: Sequence[Integers]) -> list[list[float | None]]:
+    """Cramér's V of each pair of coded columns, 0 to 1, corrected for chance (Bergsma 2013); None for a constant."""
+    size = len(coded)
+    matrix: list[list[float | None]] = [[None] * size for _ in range(size)]
+    for i, first in enumerate(coded):
+        for j in range(i):
+            matrix[i][j] = matrix[j][i] = _cramers_v(first, coded[j])
+    return matrix
+
+
+def _cramers_v(first: Integers, second: Integers) -> float | None:
+    rows = len(first)
+    _, first = np.unique(first, return_inverse=True)
+    _, second = np.unique(second, return_inverse=True)
+    tall, wide = int(first.max(initial=0)) + 1, int(second.max(initial=0)) + 1
+    if min(tall, wide) < 2 or rows < _FEWEST_PAIRS:
+        return None
+    table = np.bincount(first * wide + second, minlength=tall * wide).reshape(tall, wide)
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / rows
+    square = max(0.0, float(((table - expected) ** 2 / expected).sum()) / rows - (tall - 1) * (wide - 1) / (rows - 1))
+    least = min(tall - (tall - 1) ** 2 / (rows - 1), wide - (wide - 1) ** 2 / (rows - 1)) - 1
+    return round(min(1.0, float(np.sqrt(square / least))), 3) if least > 0 else None
 
 
 def _entropy(counts: Integers) -> float:

@@ -1,5 +1,9 @@
-"""Inline SVG: numbers in, small pictures out. They take numbers only, so that nothing of the data is in the markup."""
+"""Inline SVG: numbers in, small pictures out. They take numbers only, so that nothing of the data is in the markup.
 
+What a picture says is always in the text beside it too, so screen readers pass over it, or read its label.
+"""
+
+import re
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -7,7 +11,7 @@ from markupsafe import Markup
 _WIDTH, _HEIGHT, _GAP = 240, 56, 1.0
 _STEPS = 5
 _HISTOGRAM = Markup(
-    '<svg class="hist" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true">'
+    '<svg class="hist" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">'
     '<path class="bars" d="{}"/></svg>'
 )
 _BAR = Markup(
@@ -16,6 +20,16 @@ _BAR = Markup(
 )
 _STACK = Markup('<svg class="stack" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">{}</svg>')
 _PART = Markup('<rect class="part{}" x="{:.2f}" width="{:.2f}" height="1"/>')
+_WAVE = Markup(
+    '<svg class="wave" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="Waveform">'
+    '<path class="line" d="{}"/></svg>'
+)
+_IMAGE = Markup('<img src="{}" alt="{}" width="64" height="64">')
+_PNG = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+={0,2}")
+_PATH = re.compile(r"[MmLlHhVvZz0-9 .,-]+")
+_LARGEST_PICTURE = 49_152
+WAVE = (96, 32)
+"""The box that `media.audio.waveform` draws in; said here too, so that drawing needs no decoder."""
 
 
 def histogram(counts: Sequence[int]) -> Markup:
@@ -27,7 +41,20 @@ def histogram(counts: Sequence[int]) -> Markup:
         for index, count in enumerate(counts)
         if count
     )
-    return _HISTOGRAM.format(_WIDTH, _HEIGHT, path)
+    label = f"Histogram of {len(counts)} bars; the highest stands for {top} rows"
+    return _HISTOGRAM.format(_WIDTH, _HEIGHT, label, path)
+
+
+def wave(path: str) -> Markup:
+    """A sound over its time, of the `d` of a path in a box of WAVE; nothing for what is none or too long."""
+    fits = len(path) <= _LARGEST_PICTURE and _PATH.fullmatch(path)
+    return _WAVE.format(*WAVE, path) if fits else Markup("")
+
+
+def image(uri: str, alt: str) -> Markup:
+    """A thumbnail of the data URI of a PNG; nothing for what is none or too large."""
+    fits = len(uri) <= _LARGEST_PICTURE and _PNG.fullmatch(uri)
+    return _IMAGE.format(uri, alt) if fits else Markup("")
 
 
 def bar(share: float, tone: str = "bars") -> Markup:

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from modelmill.core.limits import MIB
-from modelmill.frames.quarantine import Integers
+from modelmill.frames.report.association import Integers
 
 ROWS = 50_000
 BYTES = 64 * MIB

@@ -8,21 +8,29 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelmill.core.data.columns import NOTHING, Facts
 from modelmill.core.data.plan import Plan
 from modelmill.core.model.spec import ColumnKind
-from modelmill.frames.clean import class_names, parse_numbers
+from modelmill.frames.clean import class_names
+from modelmill.frames.numbers import parse_numbers
 from modelmill.frames.report.association import (
+    Integers,
     Numbers,
+    associations,
     code_numbers,
     code_strings,
     correlations,
     explained,
 )
+from modelmill.frames.report.missing import missing_together
+from modelmill.frames.understand import parse_dates
 
 TOP_VALUES = 8
 REPEATED_VALUES = 3
 VALUE_CHARACTERS = 200
-CORRELATED_COLUMNS = 20
+PICTURED_COLUMNS = 25
+"""At most so many columns are in a picture of pairs."""
+_PAIRED_ROWS = 5_000
 _RANKS = (0.01, 0.25, 0.5, 0.75, 0.99)
 _BINS = 24
 _WHOLE_BINS = 40
@@ -30,7 +38,7 @@ _WHOLE_BINS = 40
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """One column of the sample: `numbers` are its values, or a text's lengths in characters; None for words."""
+    """One column of the sample: `numbers` are its values, a text's lengths or a date's seconds; None for words."""
 
     name: str
     kind: ColumnKind
@@ -39,11 +47,13 @@ class Sampled:
     numbers: Numbers | None
 
     @classmethod
-    def of(cls, name: str, kind: ColumnKind, use: str, strings: pa.Array) -> "Sampled":
+    def of(cls, name: str, kind: ColumnKind, use: str, strings: pa.Array, facts: Facts) -> "Sampled":
         """A column whose keys, if they are numbers, count as numbers."""
         found = None
         if kind == "text":
             found = pc.cast(pc.utf8_length(strings), pa.float64())
+        elif kind == "date" and facts.date is not None:
+            found = parse_dates(strings, facts.date)
         elif kind in ("number", "identifier"):
             found = parse_numbers(strings)
             # A few words among numbers are missing values; many of them say that these are not numbers.
@@ -52,45 +62,78 @@ class Sampled:
         numbers = None if found is None else pc.fill_null(found, np.nan).to_numpy(zero_copy_only=False)
         return cls(name, kind, use, strings, numbers)
 
+    @property
+    def codes(self) -> Integers:
+        """A bin for each value."""
+        return code_strings(self.strings) if self.numbers is None else code_numbers(self.numbers)
 
-def statistics(sample: pa.Table, plan: Plan, splits: Mapping[str, pa.Table]) -> dict[str, Any]:
-    """Classes (exact), and of the sample: each column's chart, its say on the target, correlations."""
-    columns = _columns(sample, plan)
-    names = class_names(sample.column(plan.target)).combine_chunks()
-    classes = pc.index_in(names, value_set=pc.unique(names)).to_numpy(zero_copy_only=False).astype(np.int64)
+
+def statistics(
+    sample: pa.Table,
+    plan: Plan,
+    splits: Mapping[str, int],
+    classes: Mapping[str, Mapping[str, int]] | None = None,
+    facts: Mapping[str, Facts] | None = None,
+) -> dict[str, Any]:
+    """Rows and classes (exact), and of the sample: each column's chart, its say on the target, pairs, what is missing.
+
+    `sample` has every column of the plan as clean strings; `splits` are split → rows, `classes` split → class →
+    rows (None for a measure).
+    """
+    columns = _columns(sample, plan, facts or {})
+    target = _target(sample.column(plan.target), measure=classes is None)
     shares = {
-        column.name: explained(_codes(column), classes)
+        column.name: explained(column.codes, target)
         for column in columns
-        if column.use != "target" and column.kind != "constant"
+        if column.use != "target" and column.kind not in ("constant", "image", "audio")
     }
     ranked = sorted(shares, key=lambda name: -round(shares[name], 4))
     return {
-        "rows": sum(table.num_rows for table in splits.values()),
+        "rows": sum(splits.values()),
         "sampled": sample.num_rows,
-        "classes": _classes(splits, plan.target),
+        "classes": None if classes is None else _classes(classes),
         "columns": [{"name": c.name, "kind": c.kind, "use": c.use, **_chart(c)} for c in columns],
         "associations": [{"name": name, "share": round(shares[name], 4)} for name in ranked],
         "correlations": _correlated(columns, ranked),
+        "pairs": _paired(columns, ranked),
+        "missing": missing_together(sample),
     }
 
 
-def _columns(sample: pa.Table, plan: Plan) -> list[Sampled]:
+def _columns(sample: pa.Table, plan: Plan, facts: Mapping[str, Facts]) -> list[Sampled]:
     read = {column.name: column.kind for column in plan.inputs}
     columns = []
     for column in plan.columns:
         use = "target" if column.name == plan.target else "input" if column.name in read else "left out"
         strings = sample.column(column.name).combine_chunks()
-        columns.append(Sampled.of(column.name, read.get(column.name, column.kind), use, strings))
+        # What is read as a category may have been understood as more: yes and no.
+        kind = column.kind if read.get(column.name) in (None, "category") else read[column.name]
+        columns.append(Sampled.of(column.name, kind, use, strings, facts.get(column.name, NOTHING)))
     return columns
 
 
-def _classes(splits: Mapping[str, pa.Table], target: str) -> list[dict[str, Any]]:
-    """Classes with their rows, the largest first."""
-    return _counted(pa.concat_tables([table.select([target]) for table in splits.values()]).column(target))
+def _target(strings: pa.ChunkedArray, *, measure: bool) -> Integers:
+    """The class of each row, or the bin of its measure."""
+    if measure:
+        numbers = pc.fill_null(parse_numbers(strings.combine_chunks()), np.nan)
+        return code_numbers(numbers.to_numpy(zero_copy_only=False))
+    names = class_names(strings).combine_chunks()
+    places: Integers = pc.index_in(names, value_set=pc.unique(names)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return places
 
 
-def _codes(column: Sampled) -> Any:
-    return code_strings(column.strings) if column.numbers is None else code_numbers(column.numbers)
+def _classes(classes: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]]:
+    """Classes with their rows in all and in each split, the largest first."""
+    names = sorted({name for counts in classes.values() for name in counts})
+    found = [
+        {
+            "value": name[:VALUE_CHARACTERS],
+            "count": sum(counts.get(name, 0) for counts in classes.values()),
+            "splits": {split: counts.get(name, 0) for split, counts in classes.items()},
+        }
+        for name in names
+    ]
+    return sorted(found, key=lambda entry: -entry["count"])
 
 
 def _counted(strings: pa.Array | pa.ChunkedArray) -> list[dict[str, Any]]:
@@ -104,10 +147,12 @@ def _counted(strings: pa.Array | pa.ChunkedArray) -> list[dict[str, Any]]:
 def _chart(column: Sampled) -> dict[str, Any]:
     if column.kind == "number" and column.numbers is not None:
         return {"histogram": histogram(column.numbers)}
+    if column.kind == "date" and column.numbers is not None:
+        return {"dates": histogram(column.numbers)}
     if column.kind == "text" and column.numbers is not None:
         repeated = [entry for entry in _counted(column.strings)[:REPEATED_VALUES] if entry["count"] > 1]
         return {"lengths": histogram(column.numbers), "repeated": repeated}
-    if column.kind == "identifier":
+    if column.kind in ("identifier", "image", "audio"):
         return {}
     counted = _counted(column.strings)
     rest = counted[TOP_VALUES:]
@@ -154,8 +199,24 @@ def _edges(low: float, high: float, *, whole: bool) -> Numbers:
 
 
 def _correlated(columns: list[Sampled], ranked: list[str]) -> dict[str, Any]:
-    """Correlations of the number columns, at most the CORRELATED_COLUMNS that say most about the target."""
+    """Correlations of the number columns and a measured target, at most those that say most about the target."""
     numbers = {c.name: c.numbers for c in columns if c.kind == "number" and c.numbers is not None}
-    kept = set([name for name in ranked if name in numbers][:CORRELATED_COLUMNS])
+    kept = _kept([c for c in columns if c.name in numbers], ranked)
     names = [name for name in numbers if name in kept]
     return {"names": names, "matrix": correlations([numbers[name] for name in names])}
+
+
+def _paired(columns: list[Sampled], ranked: list[str]) -> dict[str, Any]:
+    """How far columns of any kind go together; nothing where all are numbers, whose correlations say it better."""
+    drawn = [c for c in columns if c.kind in ("number", "category", "boolean", "date")]
+    if not any(c.kind != "number" for c in drawn if c.use != "target"):
+        return {"names": [], "matrix": []}
+    kept = _kept(drawn, ranked)
+    shown = [c for c in drawn if c.name in kept]
+    return {"names": [c.name for c in shown], "matrix": associations([c.codes[:_PAIRED_ROWS] for c in shown])}
+
+
+def _kept(columns: list[Sampled], ranked: list[str]) -> set[str]:
+    names = {column.name for column in columns}
+    target = [column.name for column in columns if column.use == "target"]
+    return set([*target, *(name for name in ranked if name in names)][:PICTURED_COLUMNS])
