@@ -42,6 +42,8 @@ SEX = strings("sex", 2)
             "airline_sentiment",
         ),
         ([strings("评论", 900, 1, cjk=40), strings("情感标签", 2), SEX], "情感标签"),
+        ([AGE, strings("grade", 7), strings("loan_status", 3), numbers("last_pymnt_amnt", 900, 0, 9e3)], "loan_status"),
+        ([FARE, AGE, numbers("duration", 700, 1, 900), strings("channel", 3)], "channel"),
         ([AGE, SEX, strings("income", 2), strings("country", 40)], "income"),
         (
             [numbers("x", 900, 0, 1, whole=False), numbers("y", 900, 0, 1, whole=False), strings("species", 3)],
@@ -99,6 +101,7 @@ def test_a_text_can_have_a_measure() -> None:
           numbers("z", 500, 0, 9, whole=False)], "price"),
         ([numbers("mpg", 129, 9, 46, whole=False), numbers("cylinders", 5, 3, 8), AGE, strings("origin", 3),
           strings("name", 305, 2)], "mpg"),
+        ([SEX, numbers("temp", 50, 1, 99), numbers("season", 4, 1, 4), numbers("cnt", 800, 1, 900)], "cnt"),
         ([numbers("Id", 1000, 1, 1000), SEX, FARE, numbers("SalePrice", 663, 3e4, 7e5)], "SalePrice"),
         ([AGE, SEX, strings("region", 4), numbers("charges", 990, 1e3, 6e4, whole=False)], "charges"),
         ([strings("小区", 300, 1, cjk=3.0), numbers("面积", 800, 30, 300, whole=False), numbers("房价", 900, 1e4, 9e4)],

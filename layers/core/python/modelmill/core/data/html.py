@@ -45,11 +45,16 @@ def strip_html(text: str) -> str:
             break
         stripped = _without_tags(text) if "<" in text else text
         if "&" in stripped:
-            stripped = visible(_ENTITY.sub(lambda found: html.unescape(found[0]), stripped)).strip()
+            stripped = _with_characters(stripped)
         if stripped == text:
             break
         text = stripped
     return text
+
+
+def _with_characters(text: str) -> str:
+    decoded = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+    return text if decoded == text else visible(decoded).strip()
 
 
 def _without_tags(text: str) -> str:

@@ -19,7 +19,7 @@ from modelmill.core.errors import Rejected
 
 _DECISIVE = ("label", "labels", "target", "class", "outcome", "标签", "目标", "类别", "分类", "标注")
 _USUAL = (
-    "y", "sentiment", "polarity", "species", "diagnosis", "variety", "emotion", "intent", "topic", "情感", "情感倾向",
+    "y", "loan status", "sentiment", "polarity", "species", "diagnosis", "variety", "emotion", "intent", "topic", "情感", "情感倾向",
     "意图", "主题", "情绪",
 )  # fmt: skip
 _OUTCOMES = (
@@ -40,6 +40,9 @@ _AMOUNTS = {
     "y", "price", "value", "saleprice", "cost", "costs", "charges", "amount", "salary", "income", "medv", "mpg",
     "sales", "价格", "房价", "销量",
 }  # fmt: skip
+
+_COUNTS = {"cnt", "count", "duration", "demand", "yield", "strength", "rent", "revenue", "profit"}
+"""Amounts only where nothing comes after them."""
 
 
 def _words(summary: ColumnSummary) -> set[str]:
@@ -130,6 +133,7 @@ def _measure(filled: Sequence[ColumnSummary], classes: Sequence[str]) -> str | N
     ends = filled[-1:] if filled and _is_binary(filled[-1]) else filled[-2:]
     coordinates = {name for s in filled for name in name_words(s.name)[:1]} >= {"x", "z"}
     amounts = [s.name for s in ends if s in measures and _words(s) & _AMOUNTS - ({"y"} if coordinates else set())]
+    amounts += [s.name for s in filled[-1:] if s in measures and _words(s) & _COUNTS]
     telling = [s.name for s in measures if _named(s, _MEASURES)]
     prices = [s.name for s in measures if _named(s, _PRICES) and filled[-1].name not in classes]
     return next(iter(amounts[-1:] + telling + prices), None)
