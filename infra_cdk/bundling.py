@@ -1,11 +1,14 @@
-"""Layer and function zips without Docker: locks and sources in, `build/<target>/{layers,functions}/*.zip` out.
+"""Zips without Docker: locks and sources in, `build/<target>/{layers,functions}/*.zip` and `spark.zip` out.
 
 A layer is built in two steps, each keyed by the sha256 of what goes in, so that a change of our code installs nothing:
 
 1. third-party: `pip install --require-hashes` of the lock for the target's Python and platform, pruned, zipped once;
 2. layer: a copy of that zip with our sources appended.
 
-A function is the zip of its folder. Where the target's Python is this very interpreter's, bytecode is shipped too.
+A function is the zip of its folder. What the Spark job carries is one zip of layers, for the Python that EMR has; for
+this machine it holds our code alone, which finds the libraries where this process has them.
+
+Where the target's Python is this very interpreter's, bytecode is shipped too.
 Run `python -m infra_cdk.bundling --target local|aws [--json]`; it prints each function's weight against Lambda's limit.
 """
 
@@ -20,14 +23,14 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 if __package__ in (None, ""):  # run as a script: the folder `constructs/` beside it must not hide the library
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from infra_cdk.archive import Weight, append, tree
-from infra_cdk.layers import FUNCTION_LAYERS, LAYERS, ROOT
+from infra_cdk.layers import FUNCTION_LAYERS, LAYERS, ROOT, SPARK_LAYERS
 from infra_cdk.prune import RULES, is_needed
 from modelmill.core.limits import LAMBDA_LAYERS, LAMBDA_UNZIPPED_BYTES, MIB
 
@@ -58,6 +61,7 @@ TARGETS = {
     "local": Target("local", HOST_PYTHON, (), 1),
     "aws": Target("aws", "3.13", ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"), 9),
 }
+SPARK_PYTHON = "3.11"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,11 @@ class Bundles:
         """The zip of a function, by its folder such as `data/ingest`."""
         return self.folder / "functions" / f"{name}.zip"
 
+    @property
+    def spark(self) -> Path:
+        """The zip of the Spark job's code and libraries."""
+        return self.folder / "spark.zip"
+
 
 def build(target: Target) -> Bundles:
     """Build what is not built; quick, and needs no network, when nothing has changed."""
@@ -85,14 +94,23 @@ def build(target: Target) -> Bundles:
         if not any(file == "handler.py" for file, _ in sources):
             raise BundlingError(f"functions/{name}/handler.py is missing")
         _build_zip(bundles.function(name), sources, target, beginning=None)
+    _build_spark(target, bundles)
     return bundles
 
 
 def _build_layer(name: str, target: Target, bundles: Bundles) -> None:
-    lock = ROOT / "layers" / name / "requirements.txt"
-    beginning = _third_party(name, lock, target) if lock.exists() else None
-    own = [(f"python/{file}", path) for file, path in tree(ROOT / "layers" / name / "python")]
-    _build_zip(bundles.layer(name), own, target, beginning)
+    _build_zip(bundles.layer(name), _own(name), target, _third_party(name, [name], target))
+
+
+def _build_spark(target: Target, bundles: Bundles) -> None:
+    own = [entry for layer in SPARK_LAYERS for entry in _own(layer)]
+    there = replace(target, python=SPARK_PYTHON) if target.platforms else target
+    beginning = _third_party("spark", SPARK_LAYERS, there) if target.platforms else None
+    _build_zip(bundles.spark, own, there, beginning)
+
+
+def _own(layer: str) -> list[tuple[str, Path]]:
+    return [(f"python/{file}", path) for file, path in tree(ROOT / "layers" / layer / "python")]
 
 
 def _build_zip(zip_file: Path, sources: list[tuple[str, Path]], target: Target, beginning: Path | None) -> None:
@@ -115,9 +133,12 @@ def _build_zip(zip_file: Path, sources: list[tuple[str, Path]], target: Target, 
         stamp.write_text(key)
 
 
-def _third_party(name: str, lock: Path, target: Target) -> Path:
-    """The zip of a layer's libraries, installed from the lock once per lock and target."""
-    key = _key(repr(target), RULES.pattern, lock)
+def _third_party(name: str, layers: Iterable[str], target: Target) -> Path | None:
+    """The zip of the libraries of some layers, installed once per locks and target; None if there are none."""
+    locks = [lock for layer in layers if (lock := ROOT / "layers" / layer / "requirements.txt").exists()]
+    if not locks:
+        return None
+    key = _key(repr(target), RULES.pattern, *locks)
     folder = ROOT / "build" / target.name / "third-party"
     zip_file = folder / f"{name}-{key[:16]}.zip"
     if zip_file.exists():
@@ -125,7 +146,7 @@ def _third_party(name: str, lock: Path, target: Target) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         site, draft = Path(scratch) / "python", Path(scratch) / "draft.zip"
-        _pip_install(lock, site, target)
+        _pip_install(locks, site, target)
         for file, path in tree(site):
             if not is_needed(file):
                 path.unlink()
@@ -134,9 +155,9 @@ def _third_party(name: str, lock: Path, target: Target) -> Path:
     return zip_file
 
 
-def _pip_install(lock: Path, site: Path, target: Target) -> None:
+def _pip_install(locks: list[Path], site: Path, target: Target) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--only-binary=:all:"]
-    command += ["--require-hashes", "--requirement", str(lock), "--target", str(site)]
+    command += ["--require-hashes", *(f"--requirement={lock}" for lock in locks), "--target", str(site)]
     if target.platforms:
         command += ["--implementation", "cp", "--python-version", target.python]
         command += [argument for platform in target.platforms for argument in ("--platform", platform)]
@@ -144,8 +165,9 @@ def _pip_install(lock: Path, site: Path, target: Target) -> None:
         command, capture_output=True, text=True, check=False
     )
     if result.returncode != 0:
+        names = ", ".join(str(lock.relative_to(ROOT)) for lock in locks)
         raise BundlingError(
-            f"pip could not install {lock.relative_to(ROOT)} for {target.name} (Python {target.python}):\n"
+            f"pip could not install {names} for {target.name} (Python {target.python}):\n"
             f"{result.stderr.strip()[-2_000:]}\n"
             f"Where the package index can be reached, run: python -m infra_cdk.bundling --target {target.name}"
         )

@@ -25,6 +25,8 @@ class Config:
     """Where Batch starts its hosts; empty: public subnets of a VPC of its own, without a NAT gateway."""
     vpc_id: str | None
     train_concurrency: int
+    map_concurrency: int
+    """Functions that prepare parts of one data set side by side; together with all others below the account's quota."""
     snap_start: bool
     """Keep `predict` as a snapshot, for quicker cold starts; the snapshot costs money also while nobody calls."""
     api_log_role: bool
@@ -54,6 +56,7 @@ class Config:
             subnet_ids=subnets,
             vpc_id=text("vpc_id"),
             train_concurrency=int(text("train_concurrency") or 4),
+            map_concurrency=int(text("map_concurrency") or 40),
             snap_start=_flag(text("snap_start"), default=False),
             api_log_role=_flag(text("api_log_role"), default=True),
         )

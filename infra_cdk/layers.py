@@ -23,3 +23,7 @@ FUNCTION_LAYERS: dict[str, tuple[str, ...]] = {
     "watch/observe": ("core", "aws"),
 }
 """Folder under `functions/` → its layers."""
+
+SPARK_LAYERS = ("core", "aws", "frames", "spark")
+"""What the Spark job carries, as a function carries its layers; `spark` has libraries only."""
+SPARK_ENTRY_POINT = ROOT / "layers/frames/python/modelmill/frames/spark.py"

@@ -30,6 +30,8 @@ layer core
 layer aws jmespath
 layer frames
 layer serving
+# Not a Lambda layer: what the Spark job carries beside core, aws and frames.
+layer spark numpy
 layer control annotated-types pydantic pydantic-core typing-extensions typing-inspection
 
 without_torch functions/model/job/requirements.in --constraints requirements.lock \

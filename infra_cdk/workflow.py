@@ -2,6 +2,10 @@
 
 preprocess → train → select → package (evaluate, convert, optimise) → register → deploy → conclude
 
+`Preprocess` prepares a small upload by itself. For a larger one it answers with the engine instead: `map`, the same
+function over the parts of the file and then over the buckets of its rows, or `spark`. `Finish` then gives the answer
+that `Preprocess` would have given (`modelmill.core.data.planner`).
+
 Nothing flows in but how many candidates train at once; out comes the definition in Amazon States Language (JSONata),
 with `${Names}` that the model stack replaces by the ARNs and buckets in SUBSTITUTIONS. The execution's input is
 `{"run_id", "tenant", "dataset", "upload"}`; each function gets the whole state and its result is put beside it
@@ -12,9 +16,8 @@ Conclude, which closes the run's record. What no Catch can see (abort, the machi
 rule of the watch stack.
 """
 
-from typing import Any
-
-State = dict[str, Any]
+from infra_cdk import preparation
+from infra_cdk.asl import JOB_PREFIX, State, catch, choice, environment, function, put, retry
 
 SUBSTITUTIONS = (
     "PreprocessArn",
@@ -31,6 +34,11 @@ SUBSTITUTIONS = (
     "DataBucket",
     "ModelsBucket",
     "Region",
+    "SparkApplication",
+    "SparkRoleArn",
+    "SparkEntryPoint",
+    "SparkArchive",
+    "SparkLog",
 )
 """Every `${Name}` of the definition."""
 
@@ -41,23 +49,12 @@ SPOT_WAIT_SECONDS = DAY
 """How long a spot job may wait for capacity, on top of its run time."""
 TASK_SECONDS = MAX_JOB_SECONDS + SPOT_WAIT_SECONDS + 3_600
 MACHINE_SECONDS = 3 * TASK_SECONDS
-JOB_PREFIX = "modelmill-"
-"""Begins the name of every training job: the state machine's role may touch no others."""
-
-# Throttling and faults of the service itself; a fault in our own code is not helped by running it again.
-LAMBDA_FAULTS = [
-    "Lambda.ClientExecutionTimeoutException",
-    "Lambda.ServiceException",
-    "Lambda.AWSLambdaException",
-    "Lambda.SdkClientException",
-    "Lambda.TooManyRequestsException",
-]
 SAGEMAKER_FAULTS = ["SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException"]
 BATCH_FAULTS = ["Batch.BatchException", "Batch.AWSBatchException", "Batch.ServerException"]
 
 
-def definition(*, concurrency: int) -> State:
-    """The state machine; at most `concurrency` candidates train at the same time."""
+def definition(*, concurrency: int, map_concurrency: int) -> State:
+    """The state machine; at most `concurrency` candidates train, `map_concurrency` parts are read at the same time."""
     return {
         "Comment": "modelmill: data in, endpoint out",
         "QueryLanguage": "JSONata",
@@ -65,21 +62,21 @@ def definition(*, concurrency: int) -> State:
         "StartAt": "Preprocess",
         "States": {
             # data: check, clean, split; the result says what to train and where
-            "Preprocess": _function("Preprocess", seconds=900, then="Preprocessed?"),
+            **preparation.states(concurrency=map_concurrency, then="Preprocessed?"),
             "Preprocessed?": _if_ok("preprocess", then="Train"),
             # model: every candidate is a job of its own; one that fails does not stop the others
             "Train": _train(concurrency, then="Select"),
-            "Select": _function("Select", seconds=120, then="Selected?"),
+            "Select": function("Select", seconds=120, then="Selected?"),
             "Selected?": _if_ok("select", then="Package"),
             # model: evaluate → convert → optimise is one job, because starting a job costs minutes
             "Package": _engine(sagemaker="PackageOnSageMaker", batch="PackageOnBatch"),
             "PackageOnSageMaker": _sagemaker_job("package") | _package_edges(then="Register"),
             "PackageOnBatch": _batch_job("package") | _package_edges(then="Register"),
-            "Register": _function("Register", seconds=120, then="Deploy"),
+            "Register": function("Register", seconds=120, then="Deploy"),
             # serve: the route moves to the new version
-            "Deploy": _function("Deploy", seconds=120, then="Conclude"),
+            "Deploy": function("Deploy", seconds=120, then="Conclude"),
             # watch: every path ends here
-            "Conclude": _function("Conclude", seconds=300, then="Concluded?", on_fault="Failed"),
+            "Conclude": function("Conclude", seconds=300, then="Concluded?", on_fault="Failed"),
             "Concluded?": _concluded(),
             "Succeeded": {"Type": "Succeed"},
             "Rejected": {"Type": "Succeed"},
@@ -116,8 +113,8 @@ def _train(concurrency: int, *, then: str) -> State:
                 "CandidateFailed": {"Type": "Pass", "End": True},
             },
         },
-        **_put("train", "$states.result"),
-        "Catch": [_catch("Conclude")],
+        **put("train", "$states.result"),
+        "Catch": [catch("Conclude")],
         "Next": then,
     }
 
@@ -140,8 +137,8 @@ def _train_edges() -> State:
 
 def _package_edges(*, then: str) -> State:
     """Completed → on; Failed, Stopped, timed out, no capacity → Conclude with the error."""
-    return _put("package", "{'candidate': $states.input.select.candidate}") | {
-        "Catch": [_catch("Conclude")],
+    return put("package", "{'candidate': $states.input.select.candidate}") | {
+        "Catch": [catch("Conclude")],
         "Next": then,
     }
 
@@ -161,7 +158,7 @@ def _sagemaker_job(stage: str) -> State:
                 "run": "{% $states.input.preprocess.run_uri %}",
                 "candidate": f"{{% {_candidate(stage)} %}}",
             },
-            "Environment": _environment(),
+            "Environment": environment(),
             "InputDataConfig": [
                 {
                     "ChannelName": "dataset",
@@ -194,7 +191,7 @@ def _sagemaker_job(stage: str) -> State:
             "RetryStrategy": {"MaximumRetryAttempts": 2},
         },
         "TimeoutSeconds": TASK_SECONDS,
-        "Retry": [_retry(SAGEMAKER_FAULTS, first_wait=30)],
+        "Retry": [retry(SAGEMAKER_FAULTS, first_wait=30)],
     }
 
 
@@ -217,12 +214,12 @@ def _batch_job(stage: str) -> State:
                     "--candidate",
                     f"{{% {_candidate(stage)} %}}",
                 ],
-                "Environment": [{"Name": name, "Value": value} for name, value in _environment().items()],
+                "Environment": [{"Name": name, "Value": value} for name, value in environment().items()],
             },
             "Timeout": {"AttemptDurationSeconds": f"{{% {compute}.max_seconds %}}"},
         },
         "TimeoutSeconds": TASK_SECONDS,
-        "Retry": [_retry(BATCH_FAULTS, first_wait=30)],
+        "Retry": [retry(BATCH_FAULTS, first_wait=30)],
     }
 
 
@@ -239,67 +236,16 @@ def _job_name(stage: str) -> str:
     )
 
 
-def _environment() -> dict[str, str]:
-    return {
-        # botocore reads this variable alone, and neither SageMaker nor Batch on EC2 sets it.
-        "AWS_DEFAULT_REGION": "${Region}",
-        "MODELMILL_TABLE": "${TableName}",
-        "MODELMILL_DATA_BUCKET": "${DataBucket}",
-        "MODELMILL_MODELS_BUCKET": "${ModelsBucket}",
-    }
-
-
-def _function(name: str, *, seconds: int, then: str, on_fault: str = "Conclude") -> State:
-    """Invoke a function with the whole state and put what it returns beside it, under its name in lower case."""
-    return {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::lambda:invoke",
-        "Arguments": {"FunctionName": f"${{{name}Arn}}", "Payload": "{% $states.input %}"},
-        **_put(name.lower(), "$states.result.Payload"),
-        "TimeoutSeconds": seconds,
-        "Retry": [_retry(LAMBDA_FAULTS, first_wait=2)],
-        "Catch": [_catch(on_fault)],
-        "Next": then,
-    }
-
-
-def _put(name: str, expression: str) -> State:
-    return {"Output": f"{{% $merge([$states.input, {{'{name}': {expression}}}]) %}}"}
-
-
-def _catch(then: str) -> State:
-    return {"ErrorEquals": ["States.ALL"], **_put("error", "$states.errorOutput"), "Next": then}
-
-
-def _retry(errors: list[str], *, first_wait: int) -> State:
-    return {
-        "ErrorEquals": errors,
-        "IntervalSeconds": first_wait,
-        "MaxAttempts": 5,
-        "BackoffRate": 2,
-        "MaxDelaySeconds": 300,
-        "JitterStrategy": "FULL",
-    }
-
-
 def _if_ok(name: str, *, then: str) -> State:
-    return _choice(f"$states.input.{name}.status = 'ok'", then=then, otherwise="Conclude")
+    return choice(f"$states.input.{name}.status = 'ok'", then=then, otherwise="Conclude")
 
 
 def _concluded() -> State:
     """Data that was refused ends as a value too: only faults fail an execution, and wake somebody."""
     rejected = {"Condition": "{% $states.input.conclude.rejected %}", "Next": "Rejected"}
-    ends = _choice("$states.input.conclude.status = 'SUCCEEDED'", then="Succeeded", otherwise="Failed")
+    ends = choice("$states.input.conclude.status = 'SUCCEEDED'", then="Succeeded", otherwise="Failed")
     return ends | {"Choices": [*ends["Choices"], rejected]}
 
 
 def _engine(*, sagemaker: str, batch: str) -> State:
-    return _choice("$states.input.preprocess.compute.engine = 'batch'", then=batch, otherwise=sagemaker)
-
-
-def _choice(condition: str, *, then: str, otherwise: str) -> State:
-    return {
-        "Type": "Choice",
-        "Choices": [{"Condition": f"{{% {condition} %}}", "Next": then}],
-        "Default": otherwise,
-    }
+    return choice("$states.input.preprocess.compute.engine = 'batch'", then=batch, otherwise=sagemaker)

@@ -56,6 +56,12 @@ class OnlyIf:
             node.cfn_options.condition = self._condition
 
 
+def is_aws(scope: Construct) -> CfnCondition:
+    """The condition of a stack that it is not in the local cloud."""
+    here = Fn.condition_equals(Aws.ACCOUNT_ID, LOCAL_ACCOUNT)
+    return CfnCondition(scope, "IsAws", expression=Fn.condition_not(here))
+
+
 class JobImage(Construct):
     """The repository of the torch image, the URI that jobs pull, and the ARN of the repository that it lies in."""
 
@@ -140,11 +146,10 @@ class BatchEngine(Construct):
     and private subnets without one cannot reach ECR. S3 and DynamoDB go through gateway endpoints, which are free.
     """
 
-    def __init__(self, scope: Construct, config: Config, image: JobImage, rights: JobRights) -> None:
+    def __init__(
+        self, scope: Construct, config: Config, image: JobImage, rights: JobRights, is_aws: CfnCondition
+    ) -> None:
         super().__init__(scope, "Batch")
-        is_aws = CfnCondition(
-            scope, "IsAws", expression=Fn.condition_not(Fn.condition_equals(Aws.ACCOUNT_ID, LOCAL_ACCOUNT))
-        )
         Aspects.of(self).add(OnlyIf(is_aws))
         vpc, subnets = self._network(config)
         spot = self._hosts("Spot", vpc, subnets, spot=True)

@@ -9,13 +9,14 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra_cdk import workflow
+from infra_cdk import asl, workflow
 from infra_cdk.bundling import Bundles
 from infra_cdk.config import STATE_MACHINE_NAME, Config
 from infra_cdk.constructs import grants
 from infra_cdk.constructs.function import Layers, ThinFunction
-from infra_cdk.constructs.jobs import BatchEngine, JobImage, JobRights, sagemaker_role
-from infra_cdk.stacks.data import DataStack
+from infra_cdk.constructs.jobs import BatchEngine, JobImage, JobRights, is_aws, sagemaker_role
+from infra_cdk.constructs.spark import SparkEngine
+from infra_cdk.stacks.data import DataStack, state_machine_arn
 
 CHECKPOINTS = "*/runs/*/checkpoints/*"
 
@@ -46,11 +47,14 @@ class ModelStack(Stack):
         image = JobImage(self, config)
         rights = JobRights(_job_statements(data), image)
         trainer = sagemaker_role(self, rights)
-        batch = BatchEngine(self, config, image, rights)
+        on_aws = is_aws(self)
+        batch = BatchEngine(self, config, image, rights, on_aws)
+        spark = SparkEngine(self, bundles, on_aws, data.preparing())
         machine = self._state_machine(
             config,
             {f"{stage}Arn": function.function_arn for stage, function in stages.items()}
             | batch.arns
+            | spark.substitutions
             | {
                 "JobImage": image.uri,
                 "SageMakerRoleArn": trainer.role_arn,
@@ -60,7 +64,8 @@ class ModelStack(Stack):
                 "Region": Aws.REGION,
             },
         )
-        for statement in self._machine_statements(list(stages.values()), trainer, batch):
+        statements = self._machine_statements(list(stages.values()), trainer, batch)
+        for statement in (*statements, *spark.machine_statements(), *self._map_statements()):
             machine.add_to_role_policy(statement)
         CfnOutput(self, "StateMachineArn", value=machine.state_machine_arn)
 
@@ -105,7 +110,9 @@ class ModelStack(Stack):
             state_machine_name=STATE_MACHINE_NAME,
             state_machine_type=sfn.StateMachineType.STANDARD,
             definition_body=sfn.DefinitionBody.from_string(
-                json.dumps(workflow.definition(concurrency=config.train_concurrency))
+                json.dumps(
+                    workflow.definition(concurrency=config.train_concurrency, map_concurrency=config.map_concurrency)
+                )
             ),
             definition_substitutions={name: substitutions[name] for name in workflow.SUBSTITUTIONS},
             # No execution data: it holds names that people chose. The run's record has them, per tenant.
@@ -117,7 +124,7 @@ class ModelStack(Stack):
         self, functions: list[lambda_.IFunction], trainer: iam.Role, batch: BatchEngine
     ) -> grants.Statements:
         """What the definition calls; CDK does not see into a definition given as text."""
-        training_jobs = self._arn("sagemaker", "training-job", f"{workflow.JOB_PREFIX}*")
+        training_jobs = self._arn("sagemaker", "training-job", f"{asl.JOB_PREFIX}*")
         pass_role = grants.allow(["iam:PassRole"], [trainer.role_arn])
         pass_role.add_condition("StringEquals", {"iam:PassedToService": "sagemaker.amazonaws.com"})
         return [
@@ -146,6 +153,19 @@ class ModelStack(Stack):
                     self._arn("events", "rule", "StepFunctionsGetEventsForBatchJobsRule"),
                 ],
             ),
+        ]
+
+    def _map_statements(self) -> grants.Statements:
+        """A distributed map starts executions of its own machine ("IAM policies for using Distributed Map states")."""
+        children = self.format_arn(
+            service="states",
+            resource="execution",
+            resource_name=f"{STATE_MACHINE_NAME}/*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        return [
+            grants.allow(["states:StartExecution"], [state_machine_arn(self)]),
+            grants.allow(["states:DescribeExecution", "states:StopExecution"], [children]),
         ]
 
     def _arn(self, service: str, resource: str, name: str) -> str:

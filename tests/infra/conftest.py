@@ -24,6 +24,7 @@ def placeholders(folder: Path) -> Bundles:
         placeholder(bundles.layer(layer))
     for function in FUNCTION_LAYERS:
         placeholder(bundles.function(function))
+    placeholder(bundles.spark)
     return bundles
 
 

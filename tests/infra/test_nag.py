@@ -30,8 +30,9 @@ ACCEPTED = {
 ACCEPTED_STARS = (
     r"Resource::\*",  # test_permissions has a reason for each
     r"Resource::.*Uploads.*/\*",
-    r"Resource::.*/\*/(datasets|quarantine|runs|packages|runs/\*/checkpoints)/\*",
+    r"Resource::.*/\*/(datasets|quarantine|scratch|runs|packages|runs/\*/checkpoints)/\*",
     r"Resource::.*:(execution:modelmill-pipeline:\*|training-job/modelmill-\*|job-definition/modelmill-job:\*|job/\*)",
+    r"Resource::.*:(execution:modelmill-pipeline/\*|/applications/.*/jobruns/\*)",
     r"Resource::.*:log-group:/aws/sagemaker/TrainingJobs:\*",
     r"Policy::.*/service-role/(AmazonAPIGatewayPushToCloudWatchLogs|AmazonEC2ContainerServiceforEC2Role)",
 )

@@ -163,7 +163,8 @@ def test_nothing_triggers_itself(templates: Templates) -> None:
     starters = {
         role for role, statement in templates.statements() if "states:StartExecution" in listed(statement["Action"])
     }
-    assert {starter.split("/")[1][:10] for starter in starters} == {"IngestRole", "ControlRol"}
+    # The machine starts children of itself: executions of a part of its definition, one for each part of a file.
+    assert {starter.split("/")[1][:10] for starter in starters} == {"IngestRole", "ControlRol", "PipelineRo"}
 
 
 def test_authorise_reads_keys_alone(templates: Templates) -> None:
@@ -173,10 +174,38 @@ def test_authorise_reads_keys_alone(templates: Templates) -> None:
     assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["key#*"]}}
 
 
-def test_the_state_machine_may_pass_the_training_role_to_sagemaker_alone(templates: Templates) -> None:
+def test_the_state_machine_may_pass_each_role_to_its_own_service_alone(templates: Templates) -> None:
     passes = [statement for _, statement in templates.statements() if "iam:PassRole" in listed(statement["Action"])]
-    (statement,) = passes
-    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    allowed = {text(s["Resource"])[2:11]: s["Condition"]["StringEquals"]["iam:PassedToService"] for s in passes}
+    assert allowed == {"SageMaker": "sagemaker.amazonaws.com", "SparkRole": "emr-serverless.amazonaws.com"}
+    assert len(passes) == len(allowed)
+
+
+def test_the_state_machine_may_run_one_spark_application_and_learn_of_its_end(templates: Templates) -> None:
+    """`.sync` needs all of these ("IAM policies for Amazon EMR Serverless", AWS Step Functions)."""
+    found = {
+        action: text(statement["Resource"])
+        for _, statement in templates.statements()
+        for action in listed(statement["Action"])
+        if action.startswith("emr-serverless:")
+    }
+    assert set(found) == {"emr-serverless:StartJobRun", "emr-serverless:GetJobRun", "emr-serverless:CancelJobRun"}
+    assert found["emr-serverless:StartJobRun"].endswith(":/applications/?")
+    assert found["emr-serverless:GetJobRun"].endswith(":/applications/?/jobruns/*")
+    rules = [
+        text(r)
+        for _, s in templates.statements()
+        if "events:PutRule" in listed(s["Action"])
+        for r in listed(s["Resource"])
+    ]
+    assert any(rule.endswith("rule/StepFunctionsGetEventsForEMRServerlessJobRule") for rule in rules)
+
+
+def test_the_state_machine_may_wait_for_its_own_children_alone(templates: Templates) -> None:
+    """A distributed map ("IAM policies for using Distributed Map states", AWS Step Functions)."""
+    (statement,) = [s for role, s in templates.statements() if "states:DescribeExecution" in listed(s["Action"])]
+    assert {"states:DescribeExecution", "states:StopExecution"} == set(statement["Action"])
+    assert text(statement["Resource"]).endswith(":execution:modelmill-pipeline/*")
 
 
 def test_the_state_machine_may_mark_the_jobs_that_it_waits_for(templates: Templates) -> None:

@@ -1,10 +1,14 @@
 """What must hold of resources whatever else changes: kept data, no idle cost, guarded queues and buckets."""
 
+import tomllib
+from typing import Any
+
 import pytest
 
-from infra_cdk import workflow
-from infra_cdk.layers import FUNCTION_LAYERS
+from infra_cdk import preparation, workflow
+from infra_cdk.layers import FUNCTION_LAYERS, ROOT
 from modelmill.core.limits import API_TIMEOUT_SECONDS
+from modelmill.core.names import SCRATCH_TAG
 from tests.infra.templates import Templates, listed
 
 ALWAYS_ON = (
@@ -43,14 +47,28 @@ def test_buckets_are_safe(templates: Templates) -> None:
         assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
         assert bucket["BucketEncryption"]
-        (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+        rules = bucket["LifecycleConfiguration"]["Rules"]
+        (rule,) = [rule for rule in rules if "TagFilters" not in rule]
         assert rule["NoncurrentVersionExpiration"]
         assert rule["AbortIncompleteMultipartUpload"]
+        assert "ExpirationInDays" not in rule, "what has no tag is kept"
     for policy in templates.properties("AWS::S3::BucketPolicy"):
         assert any(
             statement["Effect"] == "Deny" and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
             for statement in policy["PolicyDocument"]["Statement"]
         )
+
+
+def test_what_is_only_on_the_way_goes_after_days_and_nothing_else_does(templates: Templates) -> None:
+    buckets = {
+        name: r["Properties"]["LifecycleConfiguration"]["Rules"] for name, r in templates.resources("AWS::S3::Bucket")
+    }
+    ((name, rule),) = [(name, r) for name, rules in buckets.items() for r in rules if "ExpirationInDays" in r]
+    assert name.startswith("data/Data")
+    assert rule["TagFilters"] == [dict(zip(("Key", "Value"), SCRATCH_TAG, strict=True))]
+    # Longer than a run can take; the old version that a removal leaves behind does not stay for a month.
+    assert 86_400 * rule["ExpirationInDays"] > 2 * preparation.SPARK_SECONDS
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 
 def test_only_uploads_are_announced(templates: Templates) -> None:
@@ -96,12 +114,33 @@ def test_what_the_local_cloud_cannot_make_is_made_on_aws_only(templates: Templat
     assert [name for name, resource in unknown if resource.get("Condition") != "IsAws"] == []
 
 
+def unconditional(value: Any) -> Any:
+    """A resource without what it takes on AWS alone."""
+    if isinstance(value, dict):
+        return {key: unconditional(inner) for key, inner in value.items() if key != "Fn::If" or inner[0] != "IsAws"}
+    return [unconditional(inner) for inner in value] if isinstance(value, list) else value
+
+
+def test_spark_costs_nothing_while_no_job_runs(templates: Templates) -> None:
+    (application,) = templates.properties("AWS::EMRServerless::Application")
+    assert application["AutoStopConfiguration"] == {"Enabled": True, "IdleTimeoutMinutes": 5}
+    assert "InitialCapacity" not in application, "workers kept warm are paid for"
+    assert int(application["MaximumCapacity"]["Cpu"].split()[0]) <= 64
+
+
+def test_the_spark_that_is_tested_is_the_release_that_runs(templates: Templates) -> None:
+    (application,) = templates.properties("AWS::EMRServerless::Application")
+    assert application["ReleaseLabel"] == "emr-7.13.0"
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert "pyspark==3.5.6" in {pin.split(";")[0].strip() for pin in extras["spark"]}
+
+
 def test_what_is_made_on_aws_only_is_named_by_nothing_else(templates: Templates) -> None:
     for template in templates.by_stack.values():
         conditional = {name for name, resource in template["Resources"].items() if "Condition" in resource}
         for name, resource in template["Resources"].items():
             if name not in conditional:
-                assert not [other for other in conditional if f"'{other}'" in str(resource)], name
+                assert not [other for other in conditional if f"'{other}'" in str(unconditional(resource))], name
 
 
 def test_every_function_has_its_own_role_and_log_and_its_layers(templates: Templates) -> None:

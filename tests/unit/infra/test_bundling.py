@@ -42,6 +42,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(bundling, "ROOT", root)
     monkeypatch.setattr(bundling, "LAYERS", ("core",))
     monkeypatch.setattr(bundling, "FUNCTION_LAYERS", {"data/ingest": ("core",)})
+    monkeypatch.setattr(bundling, "SPARK_LAYERS", ("core",))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
@@ -65,6 +66,16 @@ def test_a_layer_holds_pruned_libraries_and_our_code(root: Path) -> None:
     assert not {name for name in held if "tests" in name or name.endswith((".pyi", "RECORD"))}
     assert "handler.py" in names(bundles.function("data/ingest"))
     assert len(third_party(root)) == 1
+
+
+def test_the_spark_job_carries_its_layers_for_emr_and_our_code_alone_for_this_machine(root: Path) -> None:
+    own = "python/modelmill/core/own.py"
+    here = names(build(LOCAL).spark)
+    assert own in here
+    assert "python/tiny/__init__.py" not in here, "it is where this process has it"
+    there = build(Target("there", "3.99", ("manylinux_2_28_x86_64",), 1))
+    assert {own, "python/tiny/__init__.py"} <= names(there.spark)
+    assert (root / "build/there/third-party").is_dir()
 
 
 def test_bytecode_is_shipped_for_this_python_and_taken_unchecked(root: Path) -> None:

@@ -8,16 +8,19 @@ from typing import Any
 import jsonata  # type: ignore[import-untyped]
 import pytest
 
-from infra_cdk import workflow
+from infra_cdk import asl, workflow
 from modelmill.core.lifecycle import STAGES
+from modelmill.core.limits import LAMBDA_SECONDS, STATE_PAYLOAD_BYTES
 from modelmill.core.model.recipe import Compute
 
-MACHINE = workflow.definition(concurrency=4)
+MACHINE = workflow.definition(concurrency=4, map_concurrency=40)
 TOP: dict[str, Any] = MACHINE["States"]
 ITEM: dict[str, Any] = TOP["Train"]["ItemProcessor"]["States"]
-ALL = TOP | ITEM
+WIDE = {name: state for name, state in TOP.items() if "DISTRIBUTED" in str(state.get("ItemProcessor"))}
+CHILD: dict[str, Any] = {name: task for wide in WIDE.values() for name, task in wide["ItemProcessor"]["States"].items()}
+ALL = TOP | ITEM | CHILD
 TASKS = {name: state for name, state in ALL.items() if state["Type"] == "Task"}
-JOBS = {name: state for name, state in TASKS.items() if state["Resource"].endswith(".sync")}
+JOBS = {name: state for name, state in TASKS.items() if re.search(r"(sagemaker|batch):.*\.sync", state["Resource"])}
 INPUT: dict[str, Any] = {
     "run_id": "20261124T150000-0123456789",
     "tenant": "default",
@@ -70,8 +73,8 @@ def reachable(start: str, without: str = "") -> set[str]:
 def test_states_are_the_stages_of_the_life_cycle_in_order() -> None:
     wanted = list(dict.fromkeys(stage.state for stage in STAGES if stage.state))
     assert [name for name in TOP if name in wanted] == wanted
-    invoked = {name for name, task in TASKS.items() if task["Resource"] == "arn:aws:states:::lambda:invoke"}
-    assert invoked == {stage.state for stage in STAGES if stage.state and stage.function != "model/job"}
+    called = {task["Arguments"].get("FunctionName", "")[2:-4] for task in TASKS.values()} - {""}
+    assert called == {stage.state for stage in STAGES if stage.state and stage.function != "model/job"}
 
 
 def test_every_state_is_reached_and_every_path_ends_by_conclude() -> None:
@@ -89,6 +92,9 @@ def test_every_task_has_a_timeout_a_retry_and_a_catch(name: str) -> None:
     assert retry["BackoffRate"] > 1
     assert retry["MaxAttempts"] >= 3
     assert not {"States.ALL", "States.TaskFailed"} & set(retry["ErrorEquals"]), "a fault of ours is not tried again"
+    if name in CHILD:  # an execution of its own; what it does not survive, the map catches
+        assert "Catch" not in task
+        return
     (catch,) = task["Catch"]
     assert catch["ErrorEquals"] == ["States.ALL"]
     assert catch["Next"] == {"Conclude": "Failed"}.get(name, "CandidateFailed" if name in ITEM else "Conclude")
@@ -167,7 +173,73 @@ def test_job_names_are_valid_whatever_the_candidate(name: str, candidate: str) -
     request = evaluate(JOBS[name]["Arguments"], INPUT | {"candidate": candidate})
     job = request.get("TrainingJobName") or request["JobName"]
     assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", job), job
-    assert job.startswith(workflow.JOB_PREFIX)
+    assert job.startswith(asl.JOB_PREFIX)
+
+
+def after(answer: dict[str, Any], start: str = "Prepared?") -> str:
+    """Where a choice of the data phase leads after this answer of the function."""
+    choice = TOP[start]
+    state = INPUT | {"preprocess": answer}
+    met = [branch["Next"] for branch in choice["Choices"] if evaluate(branch["Condition"], state) is True]
+    return str([*met, choice["Default"]][0])
+
+
+def test_the_function_prepares_a_small_upload_and_names_the_engine_for_a_large_one() -> None:
+    assert after({"status": "ok"}) == after({"status": "rejected"}) == "Preprocessed?"
+    assert after({"status": "map", "parts": 3}) == "ScanParts"
+    assert after({"status": "spark"}) == "PrepareOnSpark"
+
+
+def test_the_steps_over_parts_follow_each_other_and_a_refusal_leaves_them() -> None:
+    way = ["ScanParts"]
+    while way[-1] != "Preprocessed?":
+        name = way[-1]
+        way.append(after({"status": "map"}, name) if TOP[name]["Type"] == "Choice" else TOP[name]["Next"])
+    steps = ["ScanParts", "Decide", "TransformParts", "Settle", "WriteBuckets", "Finish", "Preprocessed?"]
+    assert [name for name in way if TOP[name]["Type"] != "Choice" or name == "Preprocessed?"] == steps
+    for choice in ("Decided?", "Settled?"):
+        assert after({"status": "rejected"}, choice) == "Preprocessed?"
+    assert TOP["PrepareOnSpark"]["Next"] == "Finish"
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("ScanParts", "parts"), ("TransformParts", "parts"), ("WriteBuckets", "buckets")]
+)
+def test_each_part_is_a_child_that_knows_its_number_and_carries_no_data(name: str, count: str) -> None:
+    wide = WIDE[name]
+    state = INPUT | {"upload": {"bucket": "b", "key": "k"}, "recipe": {"target": "x"}, "preprocess": {count: 3}}
+    assert evaluate(wide["Items"], state) == [0, 1, 2]
+    assert evaluate(wide["Items"], state | {"preprocess": {count: 1}}) == [0]
+    item = evaluate(wide["ItemSelector"], state, context={"Map": {"Item": {"Value": 2}}})
+    assert set(item) == {"run_id", "tenant", "dataset", "upload", "step", "index"}
+    assert item["index"] == 2
+    assert evaluate(wide["Output"], state) == state
+    assert wide["MaxConcurrency"] == 40
+    assert wide["ItemProcessor"]["ProcessorConfig"]["ExecutionType"] == "STANDARD", "an express child has five minutes"
+    (child,) = wide["ItemProcessor"]["States"].values()
+    assert child["Output"] == {}, "the results of ten thousand parts must fit into one state"
+    assert child["TimeoutSeconds"] == LAMBDA_SECONDS
+
+
+def test_ten_thousand_parts_fit_into_a_state() -> None:
+    assert (
+        len(json.dumps(evaluate(WIDE["ScanParts"]["Items"], {"preprocess": {"parts": 10_000}}))) < STATE_PAYLOAD_BYTES
+    )
+
+
+def test_spark_is_told_the_run_the_code_and_the_environment_of_a_job() -> None:
+    state = INPUT | {"upload": {"bucket": "b", "key": "t/d/u/f, g.csv"}, "recipe": {"x": "y" * 50_000}}
+    request = evaluate(TOP["PrepareOnSpark"]["Arguments"], state)
+    submit = request["JobDriver"]["SparkSubmit"]
+    (argument,) = submit["EntryPointArguments"]
+    assert json.loads(argument) == {name: state[name] for name in ("run_id", "tenant", "dataset", "upload")}
+    settings = dict(
+        pair.split("=", 1) for pair in submit["SparkSubmitParameters"].removeprefix("--conf ").split(" --conf ")
+    )
+    assert settings["spark.archives"] == "${SparkArchive}#environment"
+    for name, value in {"PYTHONPATH": "./environment/python", "MODELMILL_TABLE": "${TableName}"}.items():
+        assert settings[f"spark.executorEnv.{name}"] == settings[f"spark.emr-serverless.driverEnv.{name}"] == value
+    assert 60 * request["ExecutionTimeoutMinutes"] < TOP["PrepareOnSpark"]["TimeoutSeconds"]
 
 
 def test_results_are_put_beside_the_input_and_one_candidate_stays_a_list() -> None:

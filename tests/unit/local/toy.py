@@ -91,7 +91,52 @@ def states() -> dict[str, dict[str, Any]]:
         "sleep": _task("sagemaker:createTrainingJob", _training("sleep")),
         "limit": _task("sagemaker:createTrainingJob", _training("sleep", StoppingCondition={"MaxRuntimeInSeconds": 1})),
         "map": parallel,
+        "wide": _wide(),
+        "spark": _spark(),
     }
+
+
+def _wide() -> dict[str, Any]:
+    """A distributed map in JSONata, as the workflow writes it; `function` is the name of a function."""
+    invoke = {
+        "Type": "Task",
+        "QueryLanguage": "JSONata",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Arguments": {"FunctionName": "{% $states.input.function %}", "Payload": "{% $states.input %}"},
+        "Output": "{% $states.result.Payload.given %}",
+        "End": True,
+    }
+    return {
+        "Type": "Map",
+        "QueryLanguage": "JSONata",
+        "Items": "{% [0..$states.input.parts - 1] %}",
+        "ItemSelector": {
+            "index": "{% $states.context.Map.Item.Value %}",
+            "tenant": "t",
+            "function": "{% $states.input.function %}",
+        },
+        "MaxConcurrency": 40,
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "One",
+            "States": {"One": invoke},
+        },
+        "Output": "{% {'kept': $states.input.parts, 'results': $states.result} %}",
+        "End": True,
+    }
+
+
+def _spark() -> dict[str, Any]:
+    """A Spark job whose entry point and code lie in a bucket."""
+    submit = {
+        "EntryPoint.$": "States.Format('s3://{}/code/main.py', $.bucket)",
+        "EntryPointArguments.$": "States.Array($.do)",
+        "SparkSubmitParameters.$": "States.Format('--conf spark.archives=s3://{}/code/code.zip#environment "
+        "--conf spark.emr-serverless.driverEnv.PYTHONPATH=./environment/python "
+        "--conf spark.emr-serverless.driverEnv.GIVEN=yes', $.bucket)",
+    }
+    request = {"ApplicationId": "a", "ExecutionRoleArn": "r", "Name": "toy", "ExecutionTimeoutMinutes": 5}
+    return _task("emr-serverless:startJobRun", {**request, "JobDriver": {"SparkSubmit": submit}})
 
 
 def write_assembly(folder: Path, extra: dict[str, Any] | None = None) -> Path:

@@ -29,6 +29,12 @@ _CONTRACT: tuple[tuple[str, str, tuple[str, ...] | None], ...] = (
     ("ministack.services.stepfunctions", "_SERVICE_DISPATCH", None),
     ("ministack.services.stepfunctions", "_ExecutionError", ("error", "cause")),
     ("ministack.services.stepfunctions", "_execute_task", ("state_def", "raw_input", "execution", "ctx")),
+    ("ministack.services.stepfunctions", "_run_map_items", ("state_def", "raw_input", "execution", "ctx")),
+    (
+        "ministack.services.stepfunctions",
+        "_run_distributed_map",
+        ("state_def", "raw_input", "effective", "iterator", "execution", "ctx"),
+    ),
     ("ministack.services.stepfunctions", "_fail_execution", ("execution", "error", "cause")),
 )
 

@@ -1,4 +1,4 @@
-"""What the emulator learns from us: jobs for Step Functions, metrics out of log lines, conditions on the account."""
+"""What the emulator learns from us: jobs and wide maps of Step Functions, metrics out of log lines, conditions."""
 
 import threading
 from collections.abc import Callable
@@ -6,9 +6,10 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from modelmill.local import batch, emulator, sagemaker
+from modelmill.local import batch, emulator, sagemaker, spark
 from modelmill.local.connect import ACCOUNT, REGION
 from modelmill.local.emf import metrics_in
+from modelmill.local.jobs import CORES
 from modelmill.local.place import Document, Place, TaskFailed
 
 _STATES = "ministack.services.stepfunctions"
@@ -21,6 +22,7 @@ _PSEUDO_PARAMETERS = {
 _INTEGRATIONS: dict[str, Callable[[Document, Place], Document]] = {
     "arn:aws:states:::sagemaker:createTrainingJob": sagemaker.create_training_job,
     "arn:aws:states:::batch:submitJob": batch.submit_job,
+    "arn:aws:states:::emr-serverless:startJobRun": spark.start_job_run,
 }
 
 
@@ -42,6 +44,7 @@ _task: ContextVar[_Task] = ContextVar("task")
 def install(home: Path) -> None:
     """Teach the emulator in this process; `home` is the local cloud's state folder."""
     _teach_jobs(home)
+    _teach_wide_maps()
     _teach_metrics()
     _teach_conditions()
 
@@ -80,6 +83,24 @@ def _teach_jobs(home: Path) -> None:
 
     run_task = emulator.replace(_STATES, "_execute_task", execute_task)
     mark_failed = emulator.replace(_STATES, "_fail_execution", fail_execution)
+
+
+def _teach_wide_maps() -> None:
+    """A distributed map whose `Items` are written in JSONata, which the emulator's own looks past.
+
+    Its items run in the execution itself instead of in children, and no more of them at once than there are cores.
+    """
+
+    def run_distributed_map(state_def: Document, raw_input: Any, *rest: Any) -> Any:
+        if "Items" not in state_def:
+            return run_wide(state_def, raw_input, *rest)
+        _effective, iterator, execution, ctx = rest
+        inline = {**iterator, "ProcessorConfig": {"Mode": "INLINE"}}
+        at_once = min(CORES, state_def.get("MaxConcurrency") or CORES)
+        return run_items({**state_def, "ItemProcessor": inline, "MaxConcurrency": at_once}, raw_input, execution, ctx)
+
+    run_items = emulator.part(_STATES, "_run_map_items")
+    run_wide = emulator.replace(_STATES, "_run_distributed_map", run_distributed_map)
 
 
 def _teach_metrics() -> None:
