@@ -8,8 +8,37 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from modelmill.core.data.diff import diff
+
 TOKEN = "mm_test"
 METRICS = {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}}
+VERSION: dict[str, Any] = {
+    "dataset": "d",
+    "version": "v1",
+    "task": "text-classification",
+    "target": "y",
+    "rows": {"read": 1_003, "used": 1_002, "quarantined": 1},
+    "splits": {"train": 700, "test": 302},
+    "columns": [
+        {"name": "text", "kind": "text"},
+        {"name": "y", "kind": "category"},
+        {"name": "[id]", "kind": "number"},
+    ],
+    "inputs": [{"name": "text", "kind": "text"}],
+    "quarantine": {"ragged_row": 1},
+    "warnings": [{"code": "w", "message": "look"}],
+    "sources": [{"bucket": "b", "key": "default/d/u/rows.csv", "version_id": "", "size": 3, "etag": "e"}],
+    "source_count": 1,
+    "runs": [{"id": "r1", "status": "SUCCEEDED", "started": "2026"}],
+    "models": [{"model": "m", "version": "1"}],
+    "created": "2026-11-24T16:03:01.209Z",
+}
+DIFF: dict[str, Any] = {"dataset": "d"} | diff(
+    VERSION | {"labels": ["a", "b"]},
+    VERSION | {"version": "v2", "labels": ["a"], "target": "z", "columns": VERSION["columns"][:2], "warnings": []},
+    None,
+    None,
+)
 
 
 class FakeApi:
@@ -22,6 +51,7 @@ class FakeApi:
         self.recipes: dict[str, str] = {}
         self.stored: tuple[int, bytes] = (200, b"<!DOCTYPE html>")
         self.seen: list[tuple[str, str]] = []
+        self.planned: list[str] = []
         self.polls: dict[str, int] = {}
         self.route: dict[str, Any] = {"weights": {"1": 1.0}, "shadow": None}
 
@@ -41,12 +71,8 @@ class FakeApi:
         return self._api(method, path[1:], json.loads(body or b"null"), parse_qs(url.query))
 
     def _api(self, method: str, path: list[str], body: Any, query: dict[str, list[str]]) -> tuple[int, Any]:
-        if path[:1] == ["datasets"] and method == "GET":
-            return self._datasets(path[1:])
-        if path[:1] == ["datasets"] and method == "POST":
-            key = f"default/{path[1]}/u{len(self.uploads)}/{body['file']}"
-            self.recipes[key] = body.get("recipe", "")
-            return 201, {"upload_id": "u", "key": key, "url": f"{self.base}/storage/{key}", "method": "PUT"}
+        if path[:1] == ["datasets"]:
+            return self._data(method, path[1:], body, query)
         if path == ["pipelines"]:
             key = query.get("upload_key", [""])[0]
             found = [self._run(key)] if key in self.uploads else []
@@ -58,11 +84,43 @@ class FakeApi:
             return self._models(method, path[1:], body)
         return _missing("path", "/".join(path))
 
+    def _data(self, method: str, path: list[str], body: Any, query: dict[str, list[str]]) -> tuple[int, Any]:
+        if method == "GET":
+            return self._datasets(path)
+        if method == "DELETE":
+            trained = [{"model": "m", "version": "1"}]
+            return 200, {"deleted": path[-1], "models": trained, "models_deleted": "models" in query}
+        if len(path) > 2 or "files" in body:
+            return self._several(path[0], path[2:], body)
+        key = f"default/{path[0]}/u{len(self.uploads)}/{body['file']}"
+        self.recipes[key] = body.get("recipe", "")
+        return 201, {"upload_id": "u", "key": key, "url": f"{self.base}/storage/{key}", "method": "PUT"}
+
+    def _several(self, dataset: str, rest: list[str], body: Any) -> tuple[int, Any]:
+        """An upload of several files, each in one piece."""
+        folder = f"default/{dataset}/u"
+        if not rest:
+            self.planned = [one["file"] for one in body["files"]]
+            files = [{**one, "part_bytes": None, "parts": None} for one in body["files"]]
+            return 201, {"upload_id": "u", "key": f"{folder}/upload.json", "files": files}
+        if rest[1:] == ["parts"]:
+            links = [{"file": file, "url": f"{self.base}/storage/{folder}/files/{file}"} for file in body["files"]]
+            return 200, {"links": links}
+        assert all(f"{folder}/files/{file}" in self.uploads for file in self.planned)
+        self.uploads[f"{folder}/upload.json"] = b"{}"
+        return 200, {"upload_id": "u", "key": f"{folder}/upload.json", "status": "complete"}
+
     def _datasets(self, path: list[str]) -> tuple[int, Any]:
+        if not path:
+            return 200, {"datasets": [{"name": "d", "latest": "v1", "updated": "2026-11-24T16:03:01.209Z"}]}
         if path == ["d"]:
             return 200, {"name": "d", "latest": "v1"}
+        if path == ["d", "versions"]:
+            return 200, {"versions": [VERSION]}
         if path == ["d", "versions", "v1"]:
-            return 200, {"version": "v1", "links": {"report": f"{self.base}/storage/d/v1/report.html"}}
+            return 200, VERSION | {"links": {"report": f"{self.base}/storage/d/v1/report.html"}}
+        if path == ["d", "versions", "v1", "diff", "v2"]:
+            return 200, DIFF
         return _missing("version", path[-1])
 
     def _models(self, method: str, path: list[str], body: Any) -> tuple[int, Any]:

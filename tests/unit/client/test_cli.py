@@ -61,10 +61,44 @@ def test_the_target_can_be_said_with_and_without_a_recipe(api: FakeApi, file: Pa
     assert sent == [{"target": "推荐"}, {"seed": 3, "target": "y"}]
 
 
-def test_several_files_start_several_runs(api: FakeApi, file: Path) -> None:
-    body = ok("push", str(file), str(file), "--name", "d")
-    assert [one["dataset"] for one in body["files"]] == ["d", "d"]
-    assert len(api.uploads) == 2
+def test_several_files_and_folders_are_one_upload(api: FakeApi, file: Path, tmp_path: Path) -> None:
+    for name in ("train/a.csv", "test/b.csv", "test/.hidden"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_text(name)
+    body = ok("push", str(file), str(tmp_path / "data" / "train"), "--name", "d", "--wait")
+    assert (body["dataset"], body["status"]) == ("d", "SUCCEEDED")
+    assert api.planned == ["rows.csv", "train/a.csv"]
+    assert api.uploads["default/d/u/files/train/a.csv"] == b"train/a.csv"
+    assert ok("push", str(tmp_path / "data"), "--name", "d")["key"] == "default/d/u/upload.json"
+    assert api.planned == ["test/b.csv", "train/a.csv"]
+    (tmp_path / "empty").mkdir()
+    refused = json.loads(modelmill("push", str(tmp_path / "empty"), "--name", "d", "--json").stdout)
+    assert refused["error"]["code"] == "empty_folder"
+
+
+def test_data_sets_are_listed_shown_and_compared(api: FakeApi) -> None:
+    assert ok("datasets")["datasets"][0]["latest"] == "v1"
+    assert ok("datasets", "show", "d")["versions"][0]["rows"]["read"] == 1_003
+    assert ok("datasets", "show", "d", "v1")["models"] == [{"model": "m", "version": "1"}]
+    assert ok("datasets", "diff", "d", "v1", "v2")["labels"]["removed"] == ["b"]
+    assert modelmill("datasets").stdout.splitlines()[1].split() == ["d", "v1", "2026-11-24", "16:03"]
+    assert "1,002" in modelmill("datasets", "show", "d").stdout
+    shown = modelmill("datasets", "show", "d", "v1").stdout
+    for line in ("[id]    number", "model: m version 1", "from: s3://b/default/d/u/rows.csv", "run: r1 SUCCEEDED"):
+        assert line in shown
+    changes = modelmill("datasets", "diff", "d", "v1", "v2").stdout
+    for line in ("class removed: b", "column removed: [id]", "warning that went: look", "target"):
+        assert line in changes
+    missing = modelmill("datasets", "show", "nope", "--json")
+    assert (missing.returncode, json.loads(missing.stdout)["error"]["code"]) == (1, "not_found")
+    assert api.seen
+
+
+def test_deleting_data_says_which_models_were_trained_from_it(api: FakeApi) -> None:
+    assert "model m version 1: kept" in modelmill("delete", "dataset", "d", "--version", "v1", "--yes").stdout
+    assert "model m version 1: deleted too" in modelmill("delete", "dataset", "d", "--yes", "--models").stdout
+    assert modelmill("delete", "model", "m", "--yes", "--models").returncode == 2
+    assert api.seen[-1] == ("DELETE", "/v1/datasets/d?models=true")
 
 
 def test_registry_commands(api: FakeApi, file: Path) -> None:

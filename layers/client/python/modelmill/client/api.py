@@ -3,7 +3,7 @@
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,17 +11,16 @@ from urllib.parse import quote
 
 import httpx
 
+from modelmill.client.files import Memory, collect
 from modelmill.client.home import read_cloud
+from modelmill.client.sending import Progress, Sender
 from modelmill.client.transport import TIMEOUT, Transport, error_of, is_loopback
 from modelmill.client.types import Document, Run, Upload
 from modelmill.core.errors import ModelmillError
 from modelmill.core.names import check_name
 
-_CHUNK_BYTES = 1 << 20
 _POLL_SECONDS = 0.5
 _APPEAR_SECONDS = 120.0
-Progress = Callable[[int, int], None]
-"""Called with bytes sent and bytes in all."""
 
 
 class Modelmill:
@@ -61,41 +60,42 @@ class Modelmill:
     # --- data
 
     def upload(
-        self, dataset: str, file: Path | str, recipe: str | None = None, progress: Progress | None = None
+        self,
+        dataset: str,
+        files: Path | str | Sequence[Path | str],
+        recipe: str | None = None,
+        progress: Progress | None = None,
     ) -> Upload:
-        """Put a file (streamed) where it starts a pipeline. `recipe` is the text of a recipe in YAML."""
-        path, dataset = Path(file), check_name("dataset", dataset)
-        try:
-            size = path.stat().st_size
-        except OSError as error:
-            raise ModelmillError("no_file", f"{path} cannot be read: {error.strerror}") from error
-        body = {"file": path.name, "size": size, **({"recipe": recipe} if recipe is not None else {})}
-        answer = self._http.call(
-            "POST",
-            f"/v1/datasets/{_part(dataset)}/uploads",
-            json=body,
-            headers={"Idempotency-Key": uuid.uuid4().hex},
-            repeat=True,
-        )
-        upload = Upload(answer["upload_id"], answer["key"], answer["url"], answer.get("method", "PUT"))
-        self._send(upload, path, size, progress)
-        return upload
+        """Put a file, or several files and folders as one upload, where they start a pipeline.
 
-    def _send(self, upload: Upload, path: Path, size: int, progress: Progress | None) -> None:
-        # A link is for one PUT of one key: repeating it after a network fault replaces the same object.
-        headers = {"Content-Length": str(size)}
-        try:
-            response = self._storage.request(
-                upload.method, upload.url, content=_chunks(path, size, progress), headers=headers
-            )
-        except httpx.TransportError as error:
-            raise ModelmillError("upload_failed", f"{path.name} could not be sent: {error}", status=503) from error
-        if not response.is_success:
-            raise error_of(response)
+        `recipe` is the text of a recipe in YAML. Large files go in parts, and what was interrupted is gone on with.
+        """
+        dataset = check_name("dataset", dataset)
+        paths = [Path(files)] if isinstance(files, Path | str) else [Path(one) for one in files]
+        found = collect(paths)
+        body: Document = {} if recipe is None else {"recipe": recipe}
+        if len(paths) == 1 and not paths[0].is_dir():
+            body |= {"file": found[0].name, "size": found[0].size}
+        else:
+            body["files"] = [{"file": one.name, "size": one.size} for one in found]
+        sender = Sender(self._http, self._storage, dataset, found, progress)
+        return sender.send(body, uuid.uuid4().hex, Memory(self.url, dataset, recipe, found))
 
     def datasets(self) -> list[Document]:
         """The data sets."""
         return list(self._http.call("GET", "/v1/datasets")["datasets"])
+
+    def dataset(self, name: str) -> Document:
+        """One data set with its latest version."""
+        return self._http.call("GET", f"/v1/datasets/{_part(name)}")
+
+    def dataset_version(self, name: str, version: str) -> Document:
+        """One version of a data set: where it came from, what came of it, links to its files."""
+        return self._http.call("GET", f"/v1/datasets/{_part(name)}/versions/{_part(version)}")
+
+    def diff(self, name: str, version: str, other: str) -> Document:
+        """What changed from one version of a data set to another."""
+        return self._http.call("GET", f"/v1/datasets/{_part(name)}/versions/{_part(version)}/diff/{_part(other)}")
 
     def dataset_versions(self, dataset: str) -> list[Document]:
         """The versions of a data set."""
@@ -103,9 +103,8 @@ class Modelmill:
 
     def report(self, dataset: str, version: str | None = None) -> tuple[str, bytes]:
         """A version (the latest if None) and its data report, a page of HTML."""
-        path = f"/v1/datasets/{_part(dataset)}"
-        version = version or str(self._http.call("GET", path)["latest"])
-        link = self._http.call("GET", f"{path}/versions/{_part(version)}")["links"]["report"]
+        version = version or str(self.dataset(dataset)["latest"])
+        link = self.dataset_version(dataset, version)["links"]["report"]
         try:
             response = self._storage.get(link)
         except httpx.TransportError as error:
@@ -185,12 +184,16 @@ class Modelmill:
         body = {"instances": list(instances), "parameters": {}}
         return self._http.call("POST", f"/v1/models/{_part(model)}{middle}/predict", json=body, repeat=True)
 
-    def delete(self, kind: str, name: str, version: str | None = None, *, force: bool = False) -> Document:
-        """Remove a `dataset` or `model`, or one version of it; `force` also a model that has a route."""
+    def delete(
+        self, kind: str, name: str, version: str | None = None, *, force: bool = False, models: bool = False
+    ) -> Document:
+        """Remove a `dataset` or `model`, or one version of it.
+
+        `force` removes also a model that has a route; `models` removes with data the models trained from it.
+        """
         middle = f"/versions/{_part(version)}" if version else ""
-        return self._http.call(
-            "DELETE", f"/v1/{kind}s/{_part(name)}{middle}", params={"force": "true"} if force else None
-        )
+        params = {"force": "true"} if force else {"models": "true"} if models else None
+        return self._http.call("DELETE", f"/v1/{kind}s/{_part(name)}{middle}", params=params)
 
 
 def _target(url: str | None, token: str | None) -> tuple[str, str]:
@@ -214,13 +217,3 @@ def _target(url: str | None, token: str | None) -> tuple[str, str]:
 def _part(name: str) -> str:
     """One segment of a path, whatever is in it."""
     return quote(name, safe="")
-
-
-def _chunks(path: Path, size: int, progress: Progress | None) -> Iterator[bytes]:
-    sent = 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
-            sent += len(chunk)
-            if progress:
-                progress(sent, size)

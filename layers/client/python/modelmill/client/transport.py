@@ -54,10 +54,10 @@ class Transport:
             except httpx.TransportError as error:
                 if attempt == attempts or isinstance(error, httpx.ReadTimeout):
                     raise _unreachable(self.url, error) from error
-                time.sleep(_wait(attempt, None))
+                time.sleep(pause(attempt, None))
                 continue
             if response.status_code in _RETRIED_STATUS and attempt < attempts:
-                time.sleep(_wait(attempt, response.headers.get("Retry-After")))
+                time.sleep(pause(attempt, response.headers.get("Retry-After")))
                 continue
             return _answer(response)
         raise AssertionError("the last attempt returns or raises")
@@ -68,7 +68,8 @@ def is_loopback(url: str) -> bool:
     return httpx.URL(url).host in ("127.0.0.1", "localhost", "::1")
 
 
-def _wait(attempt: int, retry_after: str | None) -> float:
+def pause(attempt: int, retry_after: str | None) -> float:
+    """Seconds to wait before the next attempt: what the server says, else longer each time."""
     if retry_after and retry_after.isdecimal():
         return min(float(retry_after), _LONGEST_WAIT_SECONDS)
     return min(_FIRST_WAIT_SECONDS * float(2 ** (attempt - 1)), _LONGEST_WAIT_SECONDS)

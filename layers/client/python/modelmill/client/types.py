@@ -9,12 +9,10 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A link to which one file may be PUT; `key` names the run that the file will start."""
+    """Files that have arrived; `key` names the run that they start."""
 
     upload_id: str
     key: str
-    url: str
-    method: str = "PUT"
 
 
 @dataclass(frozen=True, slots=True)

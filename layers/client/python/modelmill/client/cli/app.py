@@ -7,7 +7,7 @@ from typing import cast
 
 import typer
 
-from modelmill.client.cli import data, local, models, serve
+from modelmill.client.cli import data, datasets, local, models, push, serve
 
 app = typer.Typer(
     name="modelmill",
@@ -18,13 +18,14 @@ app = typer.Typer(
 )
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(local.up, local.down, local.status, local.demo),
-    *(data.push, data.runs, data.show, data.report, local.logs),
+    *(push.push, data.runs, data.show, data.report, local.logs),
     *(models.models, models.route, models.predict, models.delete, serve.serve),
 )
 # Typer brings its own copy of click, older versions the real one; what BadParameter derives from is public in both.
 _UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])
 for command in _COMMANDS:
     app.command()(command)
+app.add_typer(datasets.app, name="datasets")
 
 
 def main() -> None:

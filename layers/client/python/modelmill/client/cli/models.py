@@ -78,6 +78,7 @@ def delete(
     *,
     version: Annotated[str | None, typer.Option(help="Only this version.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Also a model that answers requests.")] = False,
+    trained: Annotated[bool, typer.Option("--models", help="With data, also the models trained from it.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -85,12 +86,21 @@ def delete(
     with errors(as_json):
         from modelmill.client.api import Modelmill
 
+        if trained and kind == "model":
+            raise typer.BadParameter("--models goes with a dataset")
         what = f"{kind} {name}" + (f" version {version}" if version else "")
         if not yes and not as_json:
             typer.confirm(f"Delete {what}?", abort=True)
         with Modelmill() as mill:
-            answer = mill.delete(kind, name, version, force=force)
-        emit(as_json, {"deleted": what, **answer}, lambda: console().print(f"{what} is deleted", markup=False))
+            answer = mill.delete(kind, name, version, force=force, models=trained)
+        emit(as_json, {"deleted": what, **answer}, lambda: _show_deleted(what, answer))
+
+
+def _show_deleted(what: str, answer: dict[str, Any]) -> None:
+    console().print(f"{what} is deleted", markup=False)
+    word = "deleted too" if answer.get("models_deleted") else "kept, though trained from it"
+    for one in answer.get("models", []):
+        console().print(f"model {one['model']} version {one['version']}: {word}", markup=False)
 
 
 def _weights(route: dict[str, Any] | None) -> str | None:
