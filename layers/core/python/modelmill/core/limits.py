@@ -35,8 +35,8 @@ TABLES = 1_000
 """Most tables in an upload."""
 FILE_NAME_BYTES, PATH_BYTES = 255, 1_024
 """NAME_MAX of Linux, and the length of an S3 key: longer names in archives are left out."""
-WORKBOOK_SECONDS, WORKBOOK_MEMORY_BYTES = 120, 900 * MIB
-"""What converting an Excel workbook may take: a sheet of 1,048,576 rows (the most) by 6 columns takes 5 s and 600 MB."""
+WORKBOOK_SECONDS, WORKBOOK_MEMORY_BYTES = 30, 900 * MIB
+"""What converting an Excel workbook may take: a sheet of 1,048,576 rows (the most) by 6 columns takes 8 s and 600 MB."""
 IMAGE_PIXELS = 50_000_000
 """Largest image: what phones take. Decoded it is 200 MB with four channels, and only one so large is at a time."""
 MEDIA_BYTES = 64 * MIB

@@ -22,11 +22,12 @@ from modelmill.core.errors import Rejected
 from modelmill.core.limits import MIB, WORKBOOK_MEMORY_BYTES, WORKBOOK_SECONDS
 
 _HINT = "save the sheet as CSV (UTF-8) and upload that"
-_CODES = ("encrypted_file", "damaged_file", "empty_file")
 
 
 def convert(path: Path, target: Path) -> list[DataWarning]:
     """Write the first table of a workbook as CSV; raises Rejected: encrypted, damaged, empty or too large."""
+    if _is_encrypted(path):
+        raise Rejected("encrypted_file", "the workbook is protected by a password", hint=_HINT)
     # A child sees the same packages as this process, wherever they are.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", __name__, str(path.resolve()), str(target.resolve())]
@@ -45,6 +46,16 @@ def convert(path: Path, target: Path) -> list[DataWarning]:
         message = f"the workbook needs more than {WORKBOOK_MEMORY_BYTES // MIB} MiB of memory"
         raise _too_large(message, WORKBOOK_MEMORY_BYTES)
     raise Rejected("damaged_file", "the workbook cannot be read", hint=_HINT)
+
+
+def _is_encrypted(path: Path) -> bool:
+    """True for a compound file with an encrypted package in its directory (MS-CFB 2.2, MS-OFFCRYPTO 2.3.4.4)."""
+    with path.open("rb") as file:
+        head = file.read(512)
+        if len(head) < 512 or not head.startswith(b"\xd0\xcf\x11\xe0"):
+            return False
+        file.seek((int.from_bytes(head[48:52], "little") + 1) << min(head[30], 12))
+        return "EncryptedPackage".encode("utf-16-le") in file.read(4096)
 
 
 def _too_large(message: str, limit: int) -> Rejected:

@@ -82,13 +82,14 @@ class Extraction:
             prefix = "" if alone else PurePosixPath(name).stem + "/"
             for member in members(path, "tar" if packing == "tar" else "zip"):
                 self._add_member(member, prefix)
+            self._discard(path)
         else:
             self.entries.append(self._plain(Entry(path, name, head)))
 
     def _add_member(self, member: Member, prefix: str) -> None:
         name = member.name
         try:
-            name = safe_name(prefix + name) if not name.startswith(("/", "\\")) else safe_name(name)
+            name = safe_name(prefix + safe_name(name))
             if is_ignored(name):
                 return
             if member.refusal:
@@ -108,14 +109,21 @@ class Extraction:
         if packing == "workbook" or (packing == "zip" and is_workbook(entry.path)):
             target = self._new(entry.name + ".csv")
             self.warnings.extend(convert(entry.path, target))
+            self._discard(entry.path)
             self._take(target.stat().st_size)
             with target.open("rb") as file:
                 return Entry(target, entry.name, file.read(_HEAD_BYTES))
+        self._discard(entry.path)
         raise Rejected(
             "nested_archive",
             "a packed file in a packed file is not unpacked",
             hint="pack the files once, into one zip archive",
         )
+
+    def _discard(self, path: Path) -> None:
+        """Delete a file that extraction made and that nobody needs."""
+        if self.folder in path.parents:
+            path.unlink()
 
     def _new(self, name: str) -> Path:
         """A place for a file that is not there yet."""
