@@ -11,7 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modelmill.core.data.cells import DECORATED, MISSING, NONE, PLAIN
-from modelmill.frames.clean import clean, decide_none, parse_numbers
+from modelmill.core.model.recipe import Clean
+from modelmill.frames.clean import clean
+from modelmill.frames.numbers import parse_numbers
 from modelmill.frames.profile import Profile
 from modelmill.serving.features import number_of
 
@@ -22,7 +24,7 @@ batches = st.lists(st.tuples(cells, cells), max_size=30)
 
 def profile(rows: list[tuple[Cell, Cell]]) -> Profile:
     columns = [pa.array([row[index] for row in rows], pa.large_string()) for index in range(2)]
-    return Profile.of(clean(pa.RecordBatch.from_arrays(columns, names=["a", "b"])))
+    return Profile.of(clean(pa.RecordBatch.from_arrays(columns, names=["a", "b"]), Clean())[0])
 
 
 def exact(found: Profile) -> Any:
@@ -119,17 +121,6 @@ def test_a_request_reads_numbers_as_the_file_did(text: str) -> None:
 
 def test_what_is_missing_in_the_file_is_missing_in_a_request() -> None:
     assert all(math.isnan(number_of(text, "x")) for text in (*MISSING, NONE))
-
-
-@pytest.mark.parametrize(
-    ("cells", "nulls"),
-    [(["None", "Some", "Marked"], 0), (["None", "1", "2.5"], 1), (["None", None, ""], 3), (["None", "?"], 2)],
-)
-def test_none_is_a_class_among_words(cells: list[str | None], nulls: int) -> None:
-    batches = [pa.RecordBatch.from_arrays([pa.array([cell], pa.large_string())], names=["a"]) for cell in cells]
-    # One row a batch: the column decides, wherever the file was cut.
-    table = decide_none(pa.Table.from_batches([clean(batch) for batch in batches]))
-    assert table.column(0).null_count == nulls
 
 
 @given(st.lists(st.one_of(st.floats(-1e30, 1e30), st.integers(-(10**15), 10**15)), min_size=1))

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelmill.core.data.html import strip_html
-from modelmill.core.model.recipe import Clean
+from modelmill.core.model.recipe import Clean, Mask, Recipe
+from modelmill.core.model.spec import RunSpec
 from modelmill.core.model.tokens import tokens
 from modelmill.frames.clean import clean
 from modelmill.frames.numbers import parse_numbers
@@ -65,3 +66,21 @@ def test_numbers_with_what_nobody_sees(cell: str) -> None:
 def test_a_package_that_says_nothing_reads_cells_as_they_come() -> None:
     text = TextFeatures({"inputs": ["t"], "ngrams": [1, 1], "vocabulary": []})
     assert text.text(" <br>a\u200bb", "t") == " <br>a\u200bb"
+
+
+def test_a_specification_says_how_cells_were_stored() -> None:
+    recipe = Recipe(clean=Clean(unicode="nfkc"), mask=Mask(default=False))
+    known = {"run_id": "r", "tenant": "t", "dataset": "d", "dataset_version": "v", "data_prefix": "p", "model": "m"}
+    spec = RunSpec(
+        **known,
+        task="text-classification",
+        target="y",
+        inputs=[],
+        labels=[],
+        candidates=[],
+        recipe=recipe,
+        html=["t", "u"],
+    )
+    assert spec.reading(["t", "w"]) == {"clean": {"unicode": "nfkc", "control": "strip"}, "html": ["t"]}
+    text = TextFeatures({"inputs": ["t", "w"], "ngrams": [1, 1], "vocabulary": [], **spec.reading(["t", "w"])})
+    assert [text.text("<b>\uff21\u200b</b>", name) for name in ("t", "w")] == ["A", "<b>A</b>"]

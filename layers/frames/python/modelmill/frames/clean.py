@@ -23,7 +23,6 @@ Actions = Counter[tuple[str, str]]
 
 _MISSING = pa.array(MISSING, pa.large_string())
 _BOOLEANS = pa.array(["true", "false"], pa.large_string())
-_FEW_VALUES = 20
 _LONGEST_MARK = max(len(mark) for mark in MISSING)
 _MARK, _FORMULA = 1, 2
 _FIRST = np.zeros(256, np.uint8)
@@ -148,19 +147,6 @@ def apply_target_form(column: pa.Array, form: TargetForm) -> pa.Array:
     coded = column.dictionary_encode()
     names = pa.array([form.class_name(value) for value in coded.dictionary.to_pylist()], pa.large_string())
     return pc.take(names, coded.indices)
-
-
-def decide_none(table: pa.Table) -> pa.Table:
-    """A whole clean file with `None` as null in each column where it is no class."""
-    for place, name in enumerate(table.column_names):
-        column = table.column(place)
-        if not pc.any(pc.equal(column, NONE)).as_py():
-            continue
-        values = pc.unique(column).drop_null()
-        others = values.filter(pc.not_equal(values, NONE))
-        if not 0 < len(others) <= _FEW_VALUES or parse_numbers(others).null_count < len(others):
-            table = table.set_column(place, name, none_as_null(column))
-    return table
 
 
 def class_names(values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -3,7 +3,8 @@
 It lies at `{run_prefix}/spec.json` because a SageMaker hyper-parameter holds at most 2,500 characters.
 """
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -47,3 +48,12 @@ class RunSpec(BaseModel):
     """Class names, sorted; a model's class index is the index here. The target column holds these strings."""
     candidates: list[Candidate]
     recipe: Recipe
+    html: list[str] = []
+    """Columns of text that were stored without their HTML."""
+
+    def reading(self, inputs: Iterable[str]) -> dict[str, Any]:
+        """What preprocess.json says of how these inputs of words were stored: `clean`, `html` and `mask`."""
+        names = list(inputs)
+        clean = {"unicode": self.recipe.clean.unicode, "control": self.recipe.clean.control}
+        html = [name for name in names if name in self.html]
+        return {"clean": clean, **({"html": html} if html else {}), **self.recipe.mask.as_preprocess(names)}

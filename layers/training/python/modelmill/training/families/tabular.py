@@ -42,7 +42,7 @@ def _prepare(train: Rows, validation: Rows, spec: RunSpec) -> _Prepared:
     """Category lists and number statistics of the training rows; both splits as tensors."""
     numbers = [column.name for column in spec.inputs if column.kind == "number"]
     categories = [column.name for column in spec.inputs if column.kind != "number"]
-    preprocess: dict[str, Any] = {"kind": "tabular", "numbers": numbers, **spec.recipe.mask.as_preprocess(categories)}
+    preprocess: dict[str, Any] = {"kind": "tabular", "numbers": numbers, **spec.reading(categories)}
     reader = TabularFeatures({**preprocess, "categories": []})
     preprocess["categories"] = [
         {"name": name, "values": _values([reader.category(cell, name) for cell in train.columns[name]])}

@@ -57,8 +57,8 @@ class _Prepared(NamedTuple):
 def _prepare(train: Rows, validation: Rows, spec: RunSpec, *, size: int, min_rows: int) -> _Prepared:
     """Vocabulary and idf of the training rows; both splits as TF-IDF bags."""
     inputs = [column.name for column in spec.inputs]
-    masking = spec.recipe.mask.as_preprocess(inputs)
-    reader = TextFeatures({"inputs": inputs, "ngrams": [1, 1], "vocabulary": [], **masking})
+    reading = spec.reading(inputs)
+    reader = TextFeatures({"inputs": inputs, "ngrams": [1, 1], "vocabulary": [], **reading})
     texts = [
         [reader.text(value, name) for name, value in zip(inputs, row, strict=True)]
         for row in zip(*(train.columns[name] for name in inputs), strict=True)
@@ -69,7 +69,7 @@ def _prepare(train: Rows, validation: Rows, spec: RunSpec, *, size: int, min_row
         "inputs": inputs,
         "ngrams": [1, longest],
         "max_tokens": MAX_TOKENS,
-        **masking,
+        **reading,
         "vocabulary": build_vocabulary(texts, longest=longest, min_rows=min_rows, size=size),
     }
     features = TextFeatures(preprocess)
