@@ -5,13 +5,16 @@ The one place that knows the entry point: `python -m tests.perf.data_phase FILE 
 
 import json
 import sys
+import tempfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from modelmill.core.data.mask import Pseudonyms
 from modelmill.core.model.recipe import Recipe
 from modelmill.frames.describe import Run, describe
-from modelmill.frames.prepare import prepare, write
+from modelmill.frames.prepare import prepare
+from modelmill.frames.write import write
 
 PSEUDONYMS = Pseudonyms(b"a key of benchmarks, of 32 bytes")
 
@@ -19,9 +22,10 @@ PSEUDONYMS = Pseudonyms(b"a key of benchmarks, of 32 bytes")
 def run(path: Path, name: str, folder: Path) -> dict[str, Any]:
     """Prepare a file without a recipe and write its version to `folder`; the version as JSON. Raises Rejected."""
     recipe = Recipe()
-    prepared = prepare(path, name, recipe, PSEUDONYMS)
-    version, _ = describe(prepared, recipe, Run("20261124t000000-0000000000", "default", "data", {}))
-    write(prepared, version, folder)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+        prepared = prepare([(path, name)], recipe, PSEUDONYMS, Path(work), folder)
+        version, _ = describe(prepared, recipe, Run("20261124t000000-0000000000", "default", "data", {}))
+        write(prepared, version, folder)
     document: dict[str, Any] = version.model_dump(mode="json")
     return document
 

@@ -18,8 +18,9 @@ from modelmill.core.data.accounts import UnusableData
 from modelmill.core.errors import Rejected
 from modelmill.core.model.recipe import parse_recipe
 from modelmill.frames.describe import Run, describe, reply
-from modelmill.frames.prepare import prepare, write
+from modelmill.frames.prepare import prepare
 from modelmill.frames.recipe_file import read_recipe
+from modelmill.frames.write import write
 
 logger = Logger(service="preprocess")
 
@@ -48,16 +49,17 @@ def _preprocess(run: Run, document: dict[str, Any] | None) -> dict[str, Any]:
     data = uploads.recipe_bytes(run.upload) if document is None else None
     recipe = parse_recipe(document) if data is None else read_recipe(data)
     bucket, models = settings().data_bucket, settings().models_bucket
+    run = replace(run, sources=uploads.sources(run.upload))
     with tempfile.TemporaryDirectory() as folder:
-        run = replace(run, sources=uploads.sources(run.upload))
-        (file, name), *others = uploads.fetch(run.upload, Path(folder), run.sources)
-        if others:
-            raise Rejected("several_files", f"the upload has {1 + len(others)} files", limit=1)
-        prepared = prepare(file, name, recipe, pseudonyms(run.tenant))
+        files = uploads.fetch(run.upload, Path(folder, "upload"), run.sources)
+        target = Path(folder, "version")
+        target.mkdir()
+        prepared = prepare(files, recipe, pseudonyms(run.tenant), Path(folder, "work"), target)
         version, spec = describe(prepared, recipe, run)
         # The record is written last: a version that is on record is complete, and its rows never change.
         if datasets.get_version(run.tenant, run.dataset, version.version) is None:
-            for path in write(prepared, version, Path(folder)):
+            write(prepared, version, target)
+            for path in sorted(target.iterdir()):
                 objects.upload(bucket, version.prefix + path.name, path)
         datasets.add_version(run.tenant, version)
     objects.put(models, f"{run.prefix}spec.json", spec.model_dump_json().encode(), "application/json")

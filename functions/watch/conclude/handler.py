@@ -21,14 +21,14 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     ending = Ending.of(event)
     tenant, run_id = ending.state["tenant"], ending.state["run_id"]
     status, reason = ending.run_status(), _reason(ending, tenant, run_id)
-    if ending.rejection:
+    if ending.rejection and (ending.data_rejected or ending.is_fault):
         _quarantine(ending.state["upload"], ending.rejection)
     if pipelines.finish(tenant, run_id, status, ending.outcome(reason)):
         metric = "PipelineSucceeded" if status == "SUCCEEDED" else "PipelineFailed"
         if status != "CANCELLED":
             print(emf_line(int(time.time() * 1_000), {"tenant": tenant}, {metric: (1, "Count")}))  # noqa: T201
         logger.info("closed", extra={"run_id": run_id, "status": status, "code": (reason or {}).get("code")})
-    return {"status": status, "rejected": ending.data_rejected, "reason": reason}
+    return {"status": status, "rejected": not ending.is_fault, "reason": reason}
 
 
 def _reason(ending: Ending, tenant: str, run_id: str) -> dict[str, Any] | None:

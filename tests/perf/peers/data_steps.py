@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "layers" / "core" / "python"))
-from modelmill.core.data.mask import CANDIDATE, Pseudonyms
+from modelmill.core.data.mask import Pseudonyms
+from modelmill.core.data.mask_rules import CANDIDATE
 
 PERSONAL = ("contact", "notes")
 MONEY, DATE, TARGET = "price", "signed_up", "tier"

@@ -17,24 +17,16 @@ from modelmill.core.data.split import split_sizes
 from modelmill.core.data.version import Rows
 from modelmill.core.limits import MIN_ROWS, MIN_ROWS_PER_CLASS
 from modelmill.core.model.recipe import Recipe, Split
-from modelmill.frames.describe import Run, describe, reply
-from modelmill.frames.prepare import Prepared, write
-from tests.unit.data.files import flowers_csv, prepared, reviews, reviews_csv
-
-RUN = Run("20261124T101530-f00dfeed00", "default", "reviews", {"bucket": "b", "key": "default/reviews/a/f", "size": 1})
+from modelmill.frames.describe import describe, reply
+from tests.unit.data.files import RUN, Outcome, flowers_csv, prepared, reviews, reviews_csv
 
 
-def rows_of(result: Prepared, split: str) -> list[tuple[Any, ...]]:
+
+def rows_of(result: Outcome, split: str) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in result.splits[split].to_pylist()]
 
 
-def stored(result: Prepared, recipe: Recipe | None = None) -> dict[str, bytes]:
-    version, _ = describe(result, recipe or Recipe(), RUN)
-    with TemporaryDirectory() as folder:
-        return {path.name: path.read_bytes() for path in write(result, version, Path(folder))}
-
-
-def accounted(folder: Path, content: str) -> Prepared | Rows:
+def accounted(folder: Path, content: str) -> Outcome | Rows:
     """The prepared data, or the accounts of data that were refused."""
     try:
         return prepared(folder, content)
@@ -59,15 +51,16 @@ def test_accounts_always_add_up(body: list[str]) -> None:
     read = 20 + sum(line != "" for line in body)
     with TemporaryDirectory() as folder:
         result = accounted(Path(folder), content)
-    if not isinstance(result, Prepared):
-        assert (result.read, result.used, result.quarantined) == (read, 0, read)
-        return
+        if not isinstance(result, Outcome):
+            assert (result.read, result.used, result.quarantined) == (read, 0, read)
+            return
+        splits, quarantine = result.splits, result.quarantine
     assert result.rows.read == read
-    assert result.rows.used == sum(table.num_rows for table in result.splits.values())
-    assert result.rows.quarantined == len(result.quarantine) == read - result.rows.used
-    assert len({row["row"] for row in result.quarantine}) == len(result.quarantine)
+    assert result.rows.used == sum(table.num_rows for table in splits.values())
+    assert result.rows.quarantined == len(quarantine) == read - result.rows.used
+    assert len({row["row"] for row in quarantine}) == len(quarantine)
     assert set(result.reasons) <= set(REASONS)
-    for table in result.splits.values():
+    for table in splits.values():
         assert set(table.column("label").to_pylist()) == set(result.labels)
 
 
@@ -129,7 +122,7 @@ def test_the_split_depends_on_content_alone(tmp_path: Path) -> None:
     first = prepared(tmp_path, "\n".join([head, *body]))
     random.Random(1).shuffle(body)
     second = prepared(tmp_path, "\n".join([head, *body]).replace("\n", "\r\n").encode("utf-16"))
-    one, two = stored(first), stored(second)
+    one, two = first.stored(), second.stored()
     for name in ("train.parquet", "validation.parquet", "test.parquet", "profile.bin"):
         assert one[name] == two[name]
 
@@ -137,22 +130,23 @@ def test_the_split_depends_on_content_alone(tmp_path: Path) -> None:
 def test_equal_content_gives_an_equal_version_and_equal_bytes(tmp_path: Path) -> None:
     first = prepared(tmp_path, reviews_csv())
     second = prepared(tmp_path, reviews_csv().encode("utf-8-sig"), "other.txt")
-    assert describe(first, Recipe(), RUN)[0].version == describe(second, Recipe(), RUN)[0].version
-    assert stored(first) == stored(second)
+    assert first.version().version == second.version().version
+    assert first.stored() == second.stored()
 
 
 @pytest.mark.parametrize("recipe", [Recipe(seed=8), Recipe(split=Split(train=0.5, validation=0.25, test=0.25))])
 def test_another_recipe_gives_another_version_and_split(tmp_path: Path, recipe: Recipe) -> None:
     first, second = prepared(tmp_path, reviews_csv()), prepared(tmp_path, reviews_csv(), recipe=recipe)
-    assert describe(first, Recipe(), RUN)[0].version != describe(second, recipe, RUN)[0].version
+    assert first.version().version != second.version().version
     assert rows_of(first, "test") != rows_of(second, "test")
 
 
 def test_other_rules_give_another_version(tmp_path: Path) -> None:
     """A run must not read the rows that an older release, which inferred otherwise, stored for the same file."""
     now = prepared(tmp_path, flowers_csv())
-    before = replace(now, plan=replace(now.plan, inputs=now.plan.inputs[1:]))
-    assert describe(before, Recipe(), RUN)[0].version != describe(now, Recipe(), RUN)[0].version
+    decisions = now.decisions.model_copy(update={"inputs": now.decisions.inputs[1:]})
+    before = replace(now, prepared=replace(now.prepared, decisions=decisions))
+    assert before.version().version != now.version().version
 
 
 def test_one_changed_cell_gives_another_version(tmp_path: Path) -> None:
@@ -183,7 +177,7 @@ def test_split_sizes_add_up_and_reach_every_split(rows: int, one: float, two: fl
 
 def test_what_is_said(tmp_path: Path) -> None:
     recipe = Recipe(model="liked")
-    version, spec = describe(prepared(tmp_path, reviews_csv(), recipe=recipe), recipe, RUN)
+    version, spec = describe(prepared(tmp_path, reviews_csv(), recipe=recipe).prepared, recipe, RUN)
     answer = reply(version, spec, "models")
     assert answer["run_uri"] == "s3://models/default/runs/20261124T101530-f00dfeed00/"
     assert answer["candidates"] == ["ngram-linear", "ngram-embedding"]

@@ -1,9 +1,11 @@
 """What is said about prepared data: the version record, the run's specification, the stage's reply. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelmill.core.data.version import DatasetVersion, version_id
+from modelmill.core.data.sources import Source
+from modelmill.core.data.version import DatasetVersion, data_recipe, version_id
 from modelmill.core.digest import canonical_json
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import KIB
@@ -12,7 +14,7 @@ from modelmill.core.model.recipe import Recipe
 from modelmill.core.model.spec import RunSpec
 from modelmill.core.names import check_name, dataset_prefix, run_prefix
 from modelmill.core.version import VERSION
-from modelmill.frames.prepare import Prepared
+from modelmill.frames.finish import Prepared
 
 _RECORD_BYTES = 350 * KIB
 """A DynamoDB item holds 400 KiB ("Quotas in Amazon DynamoDB"); some of it is for the keys and for time."""
@@ -26,6 +28,8 @@ class Run:
     tenant: str
     dataset: str
     upload: dict[str, Any]
+    sources: Sequence[Source] = ()
+    """The objects that the upload consists of."""
 
     @property
     def prefix(self) -> str:
@@ -42,9 +46,9 @@ def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersi
         dataset=run.dataset,
         version=version,
         prefix=prefix,
-        source={name: run.upload.get(name) or "" for name in ("bucket", "key", "version_id")},
+        sources=list(run.sources),
         rows=prepared.rows,
-        splits={name: table.num_rows for name, table in prepared.splits.items()},
+        splits={name: counts.total() for name, counts in prepared.splits.items()},
         columns=list(plan.columns),
         inputs=list(plan.inputs),
         task=plan.task,
@@ -53,8 +57,9 @@ def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersi
         quarantine=prepared.reasons,
         warnings=prepared.warnings,
         masked={name: {**kinds} for name, kinds in prepared.masked.items()},
+        recipe=data_recipe(recipe),
     )
-    size = len(canonical_json(document.model_dump(mode="json")))
+    size = len(canonical_json(document.model_dump(mode="json", exclude={"sources"})))
     if size > _RECORD_BYTES:
         raise Rejected(
             "too_many_columns",
@@ -80,9 +85,11 @@ def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersi
 
 
 def reply(version: DatasetVersion, spec: RunSpec, models_bucket: str) -> dict[str, Any]:
-    """What the workflow goes on with, at `$.preprocess`."""
+    """What the workflow goes on with, at `$.preprocess`: status ok, or stored where no model family can go on."""
+    stored = None if spec.candidates else _no_candidates(version)
     return {
-        "status": "ok",
+        "status": "ok" if stored is None else "stored",
+        **({} if stored is None else {"reason": stored.as_dict()}),
         "dataset_version": version.version,
         "task": version.task,
         "target": version.target,
@@ -93,3 +100,11 @@ def reply(version: DatasetVersion, spec: RunSpec, models_bucket: str) -> dict[st
         "compute": spec.recipe.compute.model_dump(mode="json"),
         "run_uri": f"s3://{models_bucket}/{run_prefix(spec.tenant, spec.run_id)}",
     }
+
+
+def _no_candidates(version: DatasetVersion) -> Rejected:
+    return Rejected(
+        "no_candidates",
+        f"no model family of this release learns {version.task}; the data is stored as version {version.version}",
+        hint=f"see `modelmill datasets show {version.dataset} {version.version}`",
+    )

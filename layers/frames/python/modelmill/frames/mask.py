@@ -1,24 +1,26 @@
-"""Masking of a table: clean strings and the recipe's settings in; pseudonyms in their place, and how many, out.
+"""Masking of tables: clean strings and the recipe's settings in; pseudonyms in their place, and how many, out.
 
-Arrow finds the cells that may hold personal data; Python reads only those.
+What to mask is planned once, of the whole file's profile and some of its rows; then any batch is masked apart.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict
 
 from modelmill.core.data.cells import PLAIN
 from modelmill.core.data.columns import listed
-from modelmill.core.data.mask import CANDIDATE, PLURALS, PSEUDONYM, Pseudonyms, counted, find, whole_find
-from modelmill.core.data.mask_rules import Kind
+from modelmill.core.data.mask import PLURALS, Pseudonyms, counted, find, kinds_of_pseudonyms, whole_find
+from modelmill.core.data.mask_rules import CANDIDATE, Kind
 from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
 from modelmill.core.model.recipe import Mask
-from modelmill.frames.quarantine import Integers
+from modelmill.frames.numbered import Integers
+from modelmill.frames.profile import ColumnProfile, Profile
 from modelmill.frames.read.reading import RAW_CHARACTERS, BadRow
 
 _ALMOST = 0.98
@@ -27,47 +29,88 @@ _IDENTITY = 0.9
 _LOOKED_AT = 1_000
 _REPORTED = 50
 _WITHHELD = "(not kept: the recipe drops or hashes columns, and a row that cannot be read has none)"
-Counts = dict[Kind, int]
+
+
+class MaskPlan(BaseModel):
+    """What happens to each column that is not kept as it is. No model reads the columns of `identities` and `hashed`.
+
+    `cells` are searched for personal data; their plain numbers are spared where the value is true.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    dropped: list[str]
+    hashed: list[str]
+    identities: dict[str, Kind]
+    cells: dict[str, bool]
+    kinds: tuple[Kind, ...]
+
+    @property
+    def hidden(self) -> set[str]:
+        """The columns that are stored, and that no model reads."""
+        return {*self.identities, *self.hashed}
+
+    def sparing(self, target: str) -> "MaskPlan":
+        """The same without the target: its values are the answers."""
+        return self.model_copy(
+            update={
+                "identities": {name: kind for name, kind in self.identities.items() if name != target},
+                "cells": {name: spare for name, spare in self.cells.items() if name != target},
+            }
+        )
+
+
+def plan_masks(profile: Profile, sample: pa.Table, settings: Mask) -> MaskPlan:
+    """What to mask in a file with this profile, of which these are some rows.
+
+    Numbers of a column of numbers stay unless the recipe names the column.
+    """
+    modes = {name: settings.mode_of(name) for name in profile.columns}
+    masked = [name for name, mode in modes.items() if mode == "mask"]
+    found = {name: identity_of(sample.column(name), settings.kinds) for name in masked if name in sample.column_names}
+    identities = {name: kind for name, kind in found.items() if kind}
+    return MaskPlan(
+        dropped=[name for name, mode in modes.items() if mode == "drop"],
+        hashed=[name for name, mode in modes.items() if mode == "hash"],
+        identities=identities,
+        cells={
+            name: name not in settings.columns and profile.columns[name].is_numbers(_ALMOST)
+            for name in masked
+            if name not in identities
+        },
+        kinds=settings.kinds,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """`table` has no dropped column; no model reads the columns of `identities` and `hashed`."""
+    """A batch with pseudonyms, the columns that models see otherwise (kinds in place of pseudonyms), and counts."""
 
-    table: pa.Table
-    counts: dict[str, Counts]
-    identities: dict[str, Kind]
-    hashed: list[str]
-
-    @property
-    def hidden(self) -> list[str]:
-        """The columns that are stored, and that no model reads."""
-        return [*self.identities, *self.hashed]
+    batch: pa.RecordBatch
+    seen: dict[str, pa.Array]
+    counts: dict[str, Counter[Kind]]
 
 
-def mask_table(table: pa.Table, settings: Mask, pseudonyms: Pseudonyms) -> Masked:
-    """Every column as the settings say, the target too: who calls knows it later and keeps it."""
-    columns: dict[str, pa.ChunkedArray] = {}
-    counts: dict[str, Counts] = {}
-    identities: dict[str, Kind] = {}
-    hashed = []
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        mode = settings.mode_of(name)
-        if mode == "drop":
+def mask_batch(batch: pa.RecordBatch, plan: MaskPlan, pseudonyms: Pseudonyms) -> Masked:
+    """Clean strings with personal data replaced as planned; a dropped column is gone."""
+    columns: dict[str, pa.Array] = {}
+    seen: dict[str, pa.Array] = {}
+    counts: dict[str, Counter[Kind]] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if name in plan.dropped:
             continue
         columns[name] = column
-        if mode == "hash":
-            hashed.append(name)
-            columns[name] = _whole(column, "hash", settings.kinds, pseudonyms)
-        elif mode == "mask" and (kind := identity_of(column, settings.kinds)):
-            identities[name] = kind
-            counts[name] = {kind: len(column) - column.null_count}
-            columns[name] = _whole(column, kind, settings.kinds, pseudonyms)
-        elif mode == "mask":
-            columns[name], found = _cells(column, settings, pseudonyms, whole=name in settings.columns)
-            if found:
-                counts[name] = found
-    return Masked(pa.table(columns), counts, identities, hashed)
+        if name in plan.hashed:
+            columns[name] = _whole(column, "hash", plan.kinds, pseudonyms)
+        elif name in plan.identities:
+            columns[name] = _whole(column, plan.identities[name], plan.kinds, pseudonyms)
+            counts[name] = Counter({plan.identities[name]: len(column) - column.null_count})
+        elif name in plan.cells:
+            cells = _cells(column, plan.kinds, pseudonyms, spare=plan.cells[name])
+            if cells.found:
+                counts[name] = cells.found
+            if cells.seen is not None:
+                columns[name], seen[name] = cells.stored, cells.seen
+    return Masked(pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)), seen, counts)
 
 
 def identity_of(column: pa.ChunkedArray, kinds: Sequence[Kind]) -> Kind | None:
@@ -82,52 +125,51 @@ def identity_of(column: pa.ChunkedArray, kinds: Sequence[Kind]) -> Kind | None:
     return kind if rows >= _IDENTITY * len(places) else None
 
 
-def _whole(column: pa.ChunkedArray, kind: str, kinds: Sequence[Kind], pseudonyms: Pseudonyms) -> pa.ChunkedArray:
+def _whole(column: pa.Array, kind: str, kinds: Sequence[Kind], pseudonyms: Pseudonyms) -> pa.Array:
     """One pseudonym per value; missing stays missing."""
     distinct = pc.unique(column).drop_null()
     names = [pseudonyms.whole(kind, text, kinds) for text in distinct.to_pylist()]
     return pc.take(pa.array(names, pa.large_string()), pc.index_in(column, value_set=distinct))
 
 
-def _cells(
-    column: pa.ChunkedArray, settings: Mask, pseudonyms: Pseudonyms, *, whole: bool
-) -> tuple[pa.ChunkedArray, Counts]:
-    """Pseudonyms within cells. The numbers of a column of numbers stay unless the recipe names it (`whole`)."""
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    stored: pa.Array
+    seen: pa.Array | None
+    found: Counter[Kind]
+
+
+def _cells(column: pa.Array, kinds: Sequence[Kind], pseudonyms: Pseudonyms, *, spare: bool) -> _Cells:
+    """Pseudonyms within cells. Arrow finds the cells that may hold something; Python reads only those."""
+    changed = np.zeros(len(column), np.bool_)
     found: Counter[Kind] = Counter()
-    plain = pc.sum(pc.match_substring_regex(column, PLAIN)).as_py() or 0
-    spare = not whole and plain >= _ALMOST * (len(column) - column.null_count)
-    chunks = [_chunk(chunk, _candidates(chunk, spare=spare), settings, pseudonyms, found) for chunk in column.chunks]
-    return (pa.chunked_array(chunks, column.type), dict(found)) if found else (column, {})
+    stored, seen = [], []
+    places = _candidates(column, spare=spare)
+    for place, text in zip(places.tolist(), column.take(pa.array(places)).to_pylist(), strict=True):
+        masked, kinds_found = pseudonyms.mask(text, kinds)
+        shown = kinds_of_pseudonyms(masked)
+        if shown != text:
+            found.update(kinds_found)
+            changed[place] = True
+            stored.append(masked)
+            seen.append(shown)
+    if not stored:
+        return _Cells(column, None, found)
+    where = pa.array(changed)
+    return _Cells(
+        pc.replace_with_mask(column, where, pa.array(stored, column.type)),
+        pc.replace_with_mask(column, where, pa.array(seen, column.type)),
+        found,
+    )
 
 
-def _candidates(chunk: pa.Array, *, spare: bool) -> Integers:
+def _candidates(column: pa.Array, *, spare: bool) -> Integers:
     """Places of the cells to read; without those of plain numbers if they are to be spared."""
-    where = pc.match_substring_regex(chunk, CANDIDATE)
+    where = pc.match_substring_regex(column, CANDIDATE)
     if spare:
-        where = pc.and_not(where, pc.match_substring_regex(chunk, PLAIN))
+        where = pc.and_not(where, pc.match_substring_regex(column, PLAIN))
     places: Integers = np.flatnonzero(pc.fill_null(where, fill_value=False).to_numpy(zero_copy_only=False))
     return places
-
-
-def _chunk(chunk: pa.Array, places: Integers, settings: Mask, pseudonyms: Pseudonyms, found: Counter[Kind]) -> pa.Array:
-    changed = np.zeros(len(chunk), np.bool_)
-    texts = []
-    for place, text in zip(places.tolist(), chunk.take(pa.array(places)).to_pylist(), strict=True):
-        masked, seen = pseudonyms.mask(text, settings.kinds)
-        if seen:
-            found.update(seen)
-            changed[place] = True
-            texts.append(masked)
-    return pc.replace_with_mask(chunk, pa.array(changed), pa.array(texts, chunk.type)) if texts else chunk
-
-
-def as_models_see(inputs: pa.Table) -> pa.Table:
-    """The same table with a kind in place of each pseudonym: it depends on no key."""
-    for place, column in enumerate(inputs.columns):
-        if pa.types.is_large_string(column.type) and pc.any(pc.match_substring_regex(column, PSEUDONYM)).as_py():
-            seen = pc.replace_substring_regex(column, PSEUDONYM, r"<mask\1>")
-            inputs = inputs.set_column(place, inputs.column_names[place], seen)
-    return inputs
 
 
 def mask_bad(rows: Sequence[BadRow], settings: Mask, pseudonyms: Pseudonyms) -> list[BadRow]:
@@ -160,42 +202,46 @@ def check_names(names: Sequence[str], settings: Mask) -> None:
             )
 
 
-def check_inputs(masked: Masked, inputs: Sequence[str] | None, target: str | None, columns: int) -> None:
+def check_inputs(plan: MaskPlan, inputs: Sequence[str] | None, target: str | None, columns: int) -> None:
     """Raise Rejected (`no_usable_input`) if the recipe's inputs, or all but one column, are masked as a whole."""
     for name in inputs or ():
-        if name in masked.identities and name != target:
-            raise Rejected("no_usable_input", f"the input {name[:60]!r} {_says(masked, name)}", hint=_keep(name))
-    hidden = [name for name in masked.identities if name != target]
-    if hidden and columns - len(set(masked.hidden) - {target}) < 2:
+        if name in plan.identities and name != target:
+            raise Rejected("no_usable_input", f"the input {name[:60]!r} {_says(plan, name)}", hint=_keep(name))
+    hidden = [name for name in plan.identities if name != target]
+    if hidden and columns - len(plan.hidden - {target}) < 2:
         raise Rejected(
-            "no_usable_input", f"the column {hidden[0][:60]!r} {_says(masked, hidden[0])}", hint=_keep(hidden[0])
+            "no_usable_input", f"the column {hidden[0][:60]!r} {_says(plan, hidden[0])}", hint=_keep(hidden[0])
         )
 
 
-def _says(masked: Masked, name: str) -> str:
-    return f"holds {PLURALS[masked.identities[name]][1]}, which are masked, so that a model would learn nothing from it"
+def _says(plan: MaskPlan, name: str) -> str:
+    return f"holds {PLURALS[plan.identities[name]][1]}, which are masked, so that a model would learn nothing from it"
 
 
 def _keep(name: str) -> str:
     return f"to use it as it is, write in recipe.yaml: `mask: {{columns: {{{name[:60]}: keep}}}}`"
 
 
-def warnings_of(masked: Masked, target: str) -> list[DataWarning]:
-    """What was masked in each column, which columns no model reads, and that the target was spared."""
-    counts = {name: kinds for name, kinds in masked.counts.items() if name != target}
+def target_warning(profile: ColumnProfile, kinds: Sequence[Kind]) -> list[DataWarning]:
+    """That the target's values, which are not masked, hold personal data."""
+    held: Counter[Kind] = Counter()
+    for value, count in profile.frequent_values().items():
+        held.update({each.kind: count for each in find(value, kinds)})
+    if not held:
+        return []
+    text = f"the target holds {counted(held)}; it was not masked, because its values are the answers"
+    return [DataWarning(code="personal_target", message=text)]
+
+
+def mask_warnings(plan: MaskPlan, counts: Mapping[str, Counter[Kind]]) -> list[DataWarning]:
+    """What was masked in each column, and which columns no model reads."""
     messages = [
         f"{counted(kinds)} were masked in column {name[:60]}" for name, kinds in list(counts.items())[:_REPORTED]
     ]
     if len(counts) > _REPORTED:
         messages.append(f"personal data was masked in {len(counts) - _REPORTED} more columns")
     found = [DataWarning(code="masked", message=message) for message in messages]
-    hidden = [name for name in masked.identities if name != target]
-    if hidden:
-        text = f"hold personal data in each cell; masked as a whole and left out: {listed(hidden)}. {_keep('COLUMN')}"
-        found.append(DataWarning(code="masked_columns", message=text))
-    if target in masked.counts:
-        text = (
-            f"the target holds {counted(masked.counts[target])}; it was not masked, because its values are the answers"
-        )
-        found.append(DataWarning(code="personal_target", message=text))
+    if plan.identities:
+        text = f"hold personal data in each cell; masked as a whole and left out: {listed(list(plan.identities))}."
+        found.append(DataWarning(code="masked_columns", message=f"{text} {_keep('COLUMN')}"))
     return found

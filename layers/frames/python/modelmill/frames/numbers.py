@@ -40,7 +40,7 @@ _NEVER = np.ones(256, np.bool_)
 _NEVER[list(_DIGITS + _UPPER + _SIGNS + b"., eE$%")] = False
 _NEVER[0x80:] = False
 _CASTABLE = _DIGIT.copy()
-_CASTABLE[list(b"-.")] = True
+_CASTABLE[list(b"+-.eE")] = True
 
 
 @cache
@@ -85,6 +85,7 @@ def _read(cells: Cells) -> NDArray[np.float64]:
     odd = np.zeros(0, np.int64)
     if cells.data.min() < ord("-") or cells.data.max() > ord("9") or (cells.data == ord("/")).any():
         odd = cells.rows_of(np.flatnonzero(~_CASTABLE[cells.data]))
+        others = np.concatenate([others, _with_long_exponents(cells)])
     if not len(odd) and not len(others):
         return _cast(cells.column)
     numbers = np.full(len(cells.column), np.nan)
@@ -105,11 +106,22 @@ def _with_leading_zeros(cells: Cells) -> Rows:
     first, second = cells.at_start(), cells.at_start(1)
     long = cells.ends - cells.starts > 1
     codes = (first == ord("0")) & _DIGIT[second] & long
-    signed = np.flatnonzero((first == ord("-")) & (second == ord("0")))
+    signed = np.flatnonzero(((first == ord("-")) | (first == ord("+"))) & (second == ord("0")))
     if len(signed):
         third = _DIGIT[cells.at_start(2)[signed]] & (cells.ends - cells.starts > 2)[signed]
         codes[signed[third]] = True
     return np.flatnonzero(codes)
+
+
+def _with_long_exponents(cells: Cells) -> Rows:
+    """Rows such as 1e0001: by the grammar an exponent has three digits."""
+    marks = np.flatnonzero((cells.data | 0x20) == ord("e"))
+    if not len(marks):
+        return marks
+    rows = np.searchsorted(cells.ends, marks, side="right")
+    after = cells.data[np.minimum(marks + 1, len(cells.data) - 1)]
+    digits = cells.ends[rows] - marks - 1 - ((after == ord("-")) | (after == ord("+")))
+    return rows[digits > 3]
 
 
 def _hyphenated(cells: Cells) -> Rows:

@@ -6,7 +6,7 @@ equal bytes: that is why quantiles come from a t-digest (deterministic) and not 
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,17 @@ from modelmill.frames.clean import parse_numbers
 _DIGEST_K = 400
 """Rank errors below 1 %, in 7.5 KB a column: at 100 the middle of a normal sample was off by 3 %."""
 _HLL_LG_K = 12
-_FREQUENT_LG = 7
+_FREQUENT_LG = 11
+"""Up to 1,500 different values are counted exactly: as many as there can be classes."""
+_FREQUENT_VALUES = 1_500
 _FREQUENT_CHARACTERS = 100
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-_CJK = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]"
+_LOOKED_AT, _NEARLY_ALL = 2_000, 0.98
+_SPACE, _TAB, _RETURN, _FIRST_FOREIGN = 0x20, 0x09, 0x0D, 0x80
+_FIRST_CJK, _LAST_CJK = 0xE3, 0xED
+"""First bytes of U+3000 to U+DFFF in UTF-8 (RFC 3629): kana, Han, Hangul and what stands between them."""
+Numbers = np.ndarray[Any, np.dtype[np.float64]]
+Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +47,18 @@ class Moments:
     maximum: float | None = None
 
     @classmethod
-    def of(cls, numbers: np.ndarray[Any, np.dtype[np.float64]]) -> "Moments":
-        """Moments of finite float64 numbers."""
+    def of(cls, numbers: Numbers, counts: Counts) -> "Moments":
+        """Moments of finite numbers, each of which comes so often."""
         if not len(numbers):
             return cls()
-        mean = float(numbers.mean())
+        total = int(counts.sum())
+        total, weights = int(counts.sum()), counts.astype(np.float64)
+        mean = float(numbers @ weights) / total
         return cls(
-            len(numbers),
-            int((numbers == np.floor(numbers)).sum()),
+            total,
+            int(counts[numbers == np.floor(numbers)].sum()),
             mean,
-            float(((numbers - mean) ** 2).sum()),
+            float(((numbers - mean) ** 2) @ weights),
             float(numbers.min()),
             float(numbers.max()),
         )
@@ -95,16 +104,21 @@ class ColumnProfile:
     def of(cls, column: pa.Array) -> "ColumnProfile":
         """Profile of strings (their numbers are found) or of float64."""
         values = column.drop_null()
-        is_text = not pa.types.is_floating(values.type)
-        numbers = (parse_numbers(values).drop_null() if is_text else values).to_numpy(zero_copy_only=False)
+        counted = _counted(values)
         quantiles = ds.tdigest_double(_DIGEST_K)
-        if len(numbers):
-            # A copy, because the sketch refuses Arrow's read-only memory.
-            quantiles.update(np.array(numbers))
-        distinct, frequent = _count_values(values if is_text else pc.cast(values, pa.large_string()))
-        words, cjk, characters = _count_text(values) if is_text else (0, 0, 0)
+        if len(counted.numbers):
+            quantiles.update(np.repeat(counted.numbers, counted.number_counts))
+        words, cjk, characters = (0, 0, 0) if pa.types.is_floating(values.type) else _count_text(values)
         return cls(
-            len(column), column.null_count, words, cjk, characters, Moments.of(numbers), quantiles, distinct, frequent
+            len(column),
+            column.null_count,
+            words,
+            cjk,
+            characters,
+            Moments.of(counted.numbers, counted.number_counts),
+            quantiles,
+            _distinct(counted),
+            _frequent(counted),
         )
 
     @classmethod
@@ -134,6 +148,15 @@ class ColumnProfile:
             frequent,
         )
 
+    def frequent_values(self) -> dict[str, int]:
+        """Values with their counts: all of them if they are at most 1,500 of at most 100 characters."""
+        items = self.frequent.get_frequent_items(ds.frequent_items_error_type.NO_FALSE_NEGATIVES, 0)
+        return {value: int(count) for value, count, _, _ in sorted(items)}
+
+    def is_numbers(self, share: float) -> bool:
+        """True if this share of the values are numbers."""
+        return self.moments.count >= share * max(1, self.rows - self.nulls)
+
     def summary(self, name: str) -> ColumnSummary:
         """What the rules of core.data.columns look at."""
         values = max(1, self.rows - self.nulls)
@@ -151,24 +174,82 @@ class ColumnProfile:
         )
 
 
-def _count_values(strings: pa.Array) -> tuple[Any, Any]:
-    """Distinct-count and frequent-items sketches, fed with each value once and its count."""
-    distinct = ds.hll_sketch(_HLL_LG_K, ds.HLL_4)
-    frequent = ds.frequent_strings_sketch(_FREQUENT_LG)
-    counted = pc.value_counts(strings)
-    for value, count in zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True):
-        distinct.update(value)
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Values and how often each comes. Where hardly any comes twice, they are not counted: each has the count 1."""
+
+    numbers: Numbers
+    number_counts: Counts
+    words: pa.Array
+    """Values that are no numbers."""
+    values: pa.Array | None
+    """All values as strings, if they were counted."""
+    counts: Counts
+
+
+def _counted(values: pa.Array) -> _Counted:
+    if len(values) > _LOOKED_AT and _hardly_repeats(values):
+        counts, distinct, kept = np.ones(len(values), np.int64), values, None
+    else:
+        pairs = pc.value_counts(values)
+        counts, distinct = pairs.field("counts").to_numpy(zero_copy_only=False), pairs.field("values")
+        kept = distinct if pa.types.is_large_string(distinct.type) else pc.cast(distinct, pa.large_string())
+    if pa.types.is_floating(distinct.type):
+        return _Counted(np.array(distinct), counts, pa.array([], pa.large_string()), kept, counts)
+    numbers = parse_numbers(distinct)
+    if numbers.null_count == 0:
+        return _Counted(np.array(numbers), counts, distinct.slice(0, 0), kept, counts)
+    known = numbers.is_valid()
+    where = known.to_numpy(zero_copy_only=False)
+    return _Counted(np.array(numbers.drop_null()), counts[where], distinct.filter(pc.invert(known)), kept, counts)
+
+
+def _hardly_repeats(values: pa.Array) -> bool:
+    """True if among some values, evenly spaced, nearly all differ: then none of them is frequent."""
+    places = np.linspace(0, len(values) - 1, _LOOKED_AT).astype(np.int64)
+    return bool(pc.count_distinct(values.take(pa.array(places))).as_py() > _NEARLY_ALL * _LOOKED_AT)
+
+
+def _distinct(counted: _Counted) -> Any:
+    """Sketch of the different values. A number counts as a number, however written: 1 and 1.0 are one value."""
+    sketch = ds.hll_sketch(_HLL_LG_K, ds.HLL_4)
+    update = sketch.update
+    for number in counted.numbers.tolist():
+        update(number)
+    for word in counted.words.to_pylist():
+        update(word)
+    return sketch
+
+
+def _frequent(counted: _Counted) -> Any:
+    """Sketch of the frequent values, fed with the most frequent ones of the batch."""
+    sketch = ds.frequent_strings_sketch(_FREQUENT_LG)
+    if counted.values is None:
+        return sketch
+    values, counts = counted.values, counted.counts
+    if len(values) > _FREQUENT_VALUES:
+        # A value that is rarer than all these has less than one row in a thousand: the sketch would not keep it.
+        top = np.sort(np.argpartition(-counts, _FREQUENT_VALUES)[:_FREQUENT_VALUES])
+        values, counts = values.take(pa.array(top)), counts[top]
+    for value, count in zip(values.to_pylist(), counts.tolist(), strict=True):
         if len(value) <= _FREQUENT_CHARACTERS:
-            frequent.update(value, count)
-    return distinct, frequent
+            sketch.update(value, count)
+    return sketch
 
 
 def _count_text(strings: pa.Array) -> tuple[int, int, int]:
-    """Words (runs between white space), CJK characters, characters."""
-    words = pc.sum(pc.count_substring_regex(strings, r"\s+")).as_py() or 0
-    foreign = strings.filter(pc.invert(pc.string_is_ascii(strings)))
-    cjk = pc.sum(pc.count_substring_regex(foreign, _CJK)).as_py() or 0
-    return words + len(strings), cjk, pc.sum(pc.utf8_length(strings)).as_py() or 0
+    """Words, CJK characters, characters: of the bytes of all strings at once, since only the sums are wanted."""
+    if len(strings) == 0:
+        return 0, 0, 0
+    offsets = np.frombuffer(strings.buffers()[1], np.int64)[strings.offset : strings.offset + len(strings) + 1]
+    data = np.frombuffer(strings.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+    blank = (data == _SPACE) | ((data >= _TAB) & (data <= _RETURN))
+    # A word begins where a blank ends; each cell's first character begins one too, as cells are trimmed.
+    words = len(strings) + int(np.count_nonzero(blank[:-1] & ~blank[1:]))
+    if not len(data) or int(data.max()) < _FIRST_FOREIGN:
+        return words, 0, len(data)
+    cjk = int(np.count_nonzero((data >= _FIRST_CJK) & (data <= _LAST_CJK)))
+    return words, cjk, int(np.count_nonzero((data & 0xC0) != 0x80))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +290,12 @@ class Profile:
             raise ValueError("not a profile of format 1")
         return cls(document["rows"], {packed["name"]: _unpacked(packed) for packed in document["columns"]})
 
-    def as_dict(self) -> dict[str, Any]:
-        """The profile for people, as JSON values."""
-        return {"rows": self.rows, "columns": [_readable(name, c) for name, c in self.columns.items()]}
+    def as_dict(self, masked: Callable[[str], str], hidden: Collection[str]) -> dict[str, Any]:
+        """The profile for people, as JSON values: frequent values are shown `masked`, nothing of `hidden` columns is."""
+        return {
+            "rows": self.rows,
+            "columns": [_readable(name, c, masked, shown=name not in hidden) for name, c in self.columns.items()],
+        }
 
 
 def _moments_dict(moments: Moments) -> dict[str, Any]:
@@ -250,25 +334,25 @@ def _unpacked(packed: dict[str, Any]) -> ColumnProfile:
     )
 
 
-def _most_frequent(column: ColumnProfile) -> list[dict[str, Any]]:
+def _most_frequent(column: ColumnProfile, masked: Callable[[str], str]) -> list[dict[str, Any]]:
     """Up to ten values that surely are frequent, most frequent first, ties by value."""
     items = column.frequent.get_frequent_items(ds.frequent_items_error_type.NO_FALSE_POSITIVES)
     ranked = sorted(items, key=lambda item: (-item[1], item[0]))
-    return [{"value": value, "count": count} for value, count, _, _ in ranked[:10]]
+    return [{"value": masked(value), "count": count} for value, count, _, _ in ranked[:10]]
 
 
-def _readable(name: str, column: ColumnProfile) -> dict[str, Any]:
+def _readable(name: str, column: ColumnProfile, masked: Callable[[str], str], *, shown: bool) -> dict[str, Any]:
     values, moments = column.rows - column.nulls, column.moments
     body: dict[str, Any] = {
         "name": name,
         "rows": column.rows,
         "nulls": column.nulls,
         "distinct": round(column.distinct.get_estimate()),
-        "frequent": _most_frequent(column),
+        "frequent": _most_frequent(column, masked) if shown else [],
     }
     if values and column.characters:
         body["text"] = {"mean_words": column.words / values, "mean_characters": column.characters / values}
-    if moments.count:
+    if moments.count and shown:
         body["numbers"] = {
             "count": moments.count,
             "minimum": moments.minimum,

@@ -25,7 +25,8 @@ _VALUES = 1_000
 _HTML_SHARE, _HTML_CELLS = 0.01, 2
 _SENTENCE_CHARACTERS = 12.0
 _MEDIA = re.compile(
-    r"[0-9a-f]{32}:.+\.(?:(?P<image>png|jpe?g|jpe|jfif|gif|bmp|webp|tiff?)|(?P<audio>wave?|mp3|flac|ogg|m4a))$", re.IGNORECASE
+    r"[0-9a-f]{32}:.+\.(?:(?P<image>png|jpe?g|jpe|jfif|gif|bmp|webp|tiff?)|(?P<audio>wave?|mp3|flac|ogg|m4a))$",
+    re.IGNORECASE,
 )
 _FENCE = 3.0
 """Tukey's outer fences: so many interquartile ranges below the first and above the third quartile."""

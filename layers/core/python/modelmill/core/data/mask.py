@@ -8,7 +8,7 @@ one alike: serving needs no key, and no pseudonym is ever in a vocabulary. Text 
 import hmac
 import re
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple, get_args
 
 from modelmill.core.data.mask_rules import BLANK, RULES, VIEW, Kind
@@ -29,8 +29,6 @@ HEX = 12
 """48 bits of the hash: a million people have one pseudonym in common with a chance of 0.2 %."""
 PSEUDONYM = rf"<({'|'.join((*KINDS, 'hash'))}):[0-9a-f]{{{HEX}}}>"
 """Read by `re` and by Arrow's RE2; group 1 is the kind."""
-CANDIDATE = r"[@＠<]|::|(?:[0-9０-９𝟎-𝟿](?s:.)*?){4}"
-"""What may hold personal data, for RE2: everything for which `may_hold` is true."""
 _PSEUDONYM = re.compile(PSEUDONYM)
 _WIDE = re.compile("[０-９𝟎-𝟿]")
 _DIGITS = b"0123456789"
@@ -78,11 +76,13 @@ def find(text: str, kinds: Collection[str] = KINDS) -> list[Find]:
 
 def _pass(view: str, kinds: Collection[str]) -> tuple[str, list[Find]]:
     finds: list[Find] = []
-    for kind, rule in RULES:
-        if kind in kinds:
-            new = [Find(start, end, kind, value) for start, end, value in rule(view)]
-            view = replaced(view, new, lambda each: BLANK * (each.end - each.start)) if new else view
-            finds += new
+    for may_find, rules in RULES:
+        if not may_find(view):
+            continue
+        for kind, rule in rules:
+            if kind in kinds and (new := [Find(start, end, kind, value) for start, end, value in rule(view)]):
+                view = replaced(view, new, lambda each: BLANK * (each.end - each.start))
+                finds += new
     return view, finds
 
 
@@ -104,7 +104,11 @@ def kinds_only(text: str, kinds: Collection[str] = KINDS) -> str:
     """The text as a model reads it: personal data and pseudonyms replaced by their kinds."""
     if not may_hold(text):
         return text
-    text = replaced(text, find(text, kinds), lambda each: kind_token(each.kind))
+    return kinds_of_pseudonyms(replaced(text, find(text, kinds), lambda each: kind_token(each.kind)))
+
+
+def kinds_of_pseudonyms(text: str) -> str:
+    """The text with a kind in place of each pseudonym."""
     return _PSEUDONYM.sub(lambda found: kind_token(found[1]), text) if "<" in text else text
 
 
@@ -138,7 +142,7 @@ def whole_find(text: str, kinds: Collection[str] = KINDS) -> Find | None:
     return only if only and only.end - only.start == len(text.strip()) else None
 
 
-def counted(kinds: dict[Kind, int]) -> str:
+def counted(kinds: Mapping[Kind, int]) -> str:
     """`12 e-mail addresses and 3 phone numbers`."""
     parts = [f"{number:,} {PLURALS[kind][number != 1]}" for kind, number in kinds.items() if number]
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -7,9 +7,10 @@ of its characters begins and has bounded repeats, so that time grows with the te
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from ipaddress import IPv6Address
+from string import ascii_letters, digits, hexdigits
 from typing import Literal
 
 from modelmill.core.data.mask_numbers import (
@@ -41,6 +42,28 @@ VIEW = _view()
 _ELEVEN_DIGITS = re.compile(r"[0-9](?:[ ().-]{0,2}[0-9]){10}")
 _ELEVEN_LETTERS = re.compile(r"[0-9]{2}(?:[ -]?[A-Za-z0-9]){11}")
 _FOUR_PARTS = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
+
+
+def _any_of(plain: str) -> str:
+    """A class of characters for RE2: those of `plain`, and those that a view shows as one of them."""
+    codes = sorted({*map(ord, plain), *(code for code, text in VIEW.items() if text in plain)})
+    return "[" + "".join(rf"\x{{{code:x}}}" for code in codes) + "]"
+
+
+_DIGIT, _LETTER = _any_of("0123456789"), _any_of(ascii_letters + digits)
+_POINT, _GAP, _COLON = _any_of("."), _any_of(" ().-"), _any_of(":")
+CANDIDATE = "|".join(
+    (
+        _any_of("@<"),
+        f"{_COLON}{{2}}",
+        f"(?:{_any_of(hexdigits)}{{0,4}}{_COLON}){{6}}",
+        f"{_DIGIT}(?:{_GAP}{{0,2}}{_DIGIT}){{10}}",
+        f"{_any_of(ascii_letters)}{{2}}{_DIGIT}{{2}}(?:{_any_of(' -')}?{_LETTER}){{11}}",
+        f"{_any_of('+')}{_any_of('123456789')}{_GAP}{{0,2}}{_DIGIT}",
+        f"(?:{_DIGIT}{{1,3}}{_POINT}){{3}}{_DIGIT}",
+    )
+)
+"""What may hold personal data or a pseudonym, for RE2: true of every text in which a rule finds something."""
 _CREDENTIALS = re.compile(
     r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,15}://"
     r"((?:[A-Za-z0-9._~%!$&*+=-]{1,64}|(?=:.))(?::[!-.0-;=>@-~]{0,128})?)@(?=[A-Za-z0-9\[])"
@@ -130,20 +153,12 @@ def _digits(text: str) -> str:
     return "".join(filter(str.isdigit, text))
 
 
-def _long(pattern: re.Pattern[str], view: str) -> Iterable[re.Match[str]]:
-    """The pattern's finds; it needs eleven digits with little between them."""
-    return pattern.finditer(view) if _ELEVEN_DIGITS.search(view) else ()
-
-
 def _credentials(view: str) -> Iterator[Span]:
-    if "://" in view:
-        for found in _CREDENTIALS.finditer(view):
-            yield *found.span(1), found[1]
+    for found in _CREDENTIALS.finditer(view) if "://" in view else ():
+        yield *found.span(1), found[1]
 
 
 def _email(view: str) -> Iterator[Span]:
-    if "@" not in view:
-        return
     for found in _EMAIL.finditer(view):
         local = found[1].lstrip(".%+-")
         labels = found[2].lower().split(".")
@@ -155,8 +170,6 @@ def _email(view: str) -> Iterator[Span]:
 
 
 def _iban(view: str) -> Iterator[Span]:
-    if not _ELEVEN_LETTERS.search(view):
-        return
     position = 0
     while found := _IBAN.search(view, position):
         position = found.end()
@@ -171,7 +184,7 @@ def _iban(view: str) -> Iterator[Span]:
 
 
 def _identity(view: str) -> Iterator[Span]:
-    for found in _long(_ID, view):
+    for found in _ID.finditer(view):
         region, _, year, month, day, rest = found.groups()
         value = f"{region}{year}{month}{day}{rest}".upper()
         if _PROVINCES.match(region) and _is_date(int(year), int(month), int(day)) and passes_mod11(value):
@@ -186,20 +199,20 @@ def _is_date(year: int, month: int, day: int) -> bool:
 
 
 def _card(view: str) -> Iterator[Span]:
-    for found in _long(_CARD, view):
+    for found in _CARD.finditer(view):
         value = _digits(found[0])
         if is_card(value) and passes_luhn(value) and not _is_thing(view, *found.span()):
             yield *found.span(), value
 
 
 def _mobiles(view: str) -> Iterator[Span]:
-    for found in _long(_MOBILE, view):
+    for found in _MOBILE.finditer(view):
         if not _is_thing(view, *found.span()):
             yield *found.span(), "+86" + _digits(found[1])
 
 
 def _landlines(view: str) -> Iterator[Span]:
-    for found in _long(_LANDLINE, view):
+    for found in _LANDLINE.finditer(view):
         area = found[1] or found[2] or found[3]
         number = _digits(found[4])
         joined = found[3] is not None and not _before(_CALL, view, found.start())
@@ -208,15 +221,15 @@ def _landlines(view: str) -> Iterator[Span]:
 
 
 def _internationals(view: str) -> Iterator[Span]:
-    for found in _INTERNATIONAL.finditer(view) if "+" in view else ():
-        digits = _digits(found[0])
-        shortest, longest = _lengths(digits)
+    for found in _INTERNATIONAL.finditer(view):
+        number = _digits(found[0])
+        shortest, longest = _lengths(number)
         end = found.end()
         # Digits after the longest number of the country are something else: cut there where a group ends.
-        while len(digits) > longest and (space := max(view.rfind(mark, found.start(), end) for mark in " .-")) > 0:
-            end, digits = space, _digits(view[found.start() : space])
-        if shortest <= len(digits) <= longest and (digits[0] != "1" or digits[1] in "23456789"):
-            yield found.start(), end, "+" + digits
+        while len(number) > longest and (space := max(view.rfind(mark, found.start(), end) for mark in " .-")) > 0:
+            end, number = space, _digits(view[found.start() : space])
+        if shortest <= len(number) <= longest and (number[0] != "1" or number[1] in "23456789"):
+            yield found.start(), end, "+" + number
 
 
 def _lengths(digits: str) -> tuple[int, int]:
@@ -228,18 +241,16 @@ def _lengths(digits: str) -> tuple[int, int]:
 
 
 def _ipv4s(view: str) -> Iterator[Span]:
-    if _FOUR_PARTS.search(view):
-        for found in _IPV4.finditer(view):
-            if not _before(_VERSION, view, found.start()):
-                yield *found.span(), found[1]
+    for found in _IPV4.finditer(view):
+        if not _before(_VERSION, view, found.start()):
+            yield *found.span(), found[1]
 
 
 def _ipv6s(view: str) -> Iterator[Span]:
-    if "::" in view or view.count(":") >= 6:
-        for found in _IPV6.finditer(view):
-            value = _ipv6(found[1])
-            if value:
-                yield *found.span(), value
+    for found in _IPV6.finditer(view):
+        value = _ipv6(found[1])
+        if value:
+            yield *found.span(), value
 
 
 def _ipv6(text: str) -> str | None:
@@ -255,16 +266,16 @@ def _ipv6(text: str) -> str | None:
         return None
 
 
-RULES: tuple[tuple[Kind, Callable[[str], Iterator[Span]]], ...] = (
-    ("credentials", _credentials),
-    ("email", _email),
-    ("iban", _iban),
-    ("id", _identity),
-    ("card", _card),
-    ("phone", _mobiles),
-    ("phone", _landlines),
-    ("phone", _internationals),
-    ("ip", _ipv6s),
-    ("ip", _ipv4s),
+Rule = Callable[[str], Iterator[Span]]
+RULES: tuple[tuple[Callable[[str], object], tuple[tuple[Kind, Rule], ...]], ...] = (
+    (lambda view: "@" in view, (("credentials", _credentials), ("email", _email))),
+    (_ELEVEN_LETTERS.search, (("iban", _iban),)),
+    (_ELEVEN_DIGITS.search, (("id", _identity), ("card", _card), ("phone", _mobiles), ("phone", _landlines))),
+    (lambda view: "+" in view, (("phone", _internationals),)),
+    (lambda view: "::" in view or view.count(":") >= 6, (("ip", _ipv6s),)),
+    (_FOUR_PARTS.search, (("ip", _ipv4s),)),
 )
-"""Kind and rule, the stricter first: what it finds is BLANK for the next. Its finds are in order, without overlaps."""
+"""A cheap test, and the kinds and rules that can find something only where it is true, the stricter first.
+
+What a rule finds is BLANK for the next. Its finds are in order, without overlaps.
+"""

@@ -6,6 +6,11 @@ from modelmill.core.model.recipe import Split
 SPLITS = ("train", "validation", "test")
 
 
+def file_of(split: str, index: int = 0, buckets: int = 1) -> str:
+    """The file of the rows of a split; large versions have several, each with the rows of one range of digests."""
+    return f"{split}.parquet" if buckets == 1 else f"{split}-{index:05}-of-{buckets:05}.parquet"
+
+
 def split_sizes(rows: int, split: Split) -> tuple[int, int, int]:
     """Rows of one class for (train, validation, test), each at least one.
 

@@ -17,9 +17,12 @@ DEFAULTS: dict[Task, tuple[Candidate, ...]] = {
 
 
 def candidates_for(task: Task, names: list[str] | None) -> list[Candidate]:
-    """The candidates of `task`, or those of them that `names` picks; raises Rejected (`bad_recipe`) if unknown."""
-    known = {candidate.name: candidate for candidate in DEFAULTS[task]}
-    if names is None:
+    """The candidates of `task`, or those of them that `names` picks; raises Rejected (`bad_recipe`) if unknown.
+
+    None for a task that has no model families yet.
+    """
+    known = {candidate.name: candidate for candidate in DEFAULTS.get(task, ())}
+    if names is None or not known:
         return list(known.values())
     unknown = [name for name in names if name not in known]
     if unknown:

@@ -44,10 +44,10 @@ class Ending:
 
     @property
     def rejection(self) -> Reason | None:
-        """The reason of the stage that refused the data, the recipe or the models, or None."""
+        """The reason of the stage that refused the data, the recipe or the models, or could not go on; or None."""
         for stage in ("preprocess", "select"):
             result = self.state.get(stage) or {}
-            if result.get("status") == "rejected":
+            if result.get("status") in ("rejected", "stored"):
                 reason: Reason = result["reason"]
                 return reason
         return None
@@ -56,6 +56,11 @@ class Ending:
     def data_rejected(self) -> bool:
         """True if the upload itself was refused, which is nobody's fault on the operator's side."""
         return (self.state.get("preprocess") or {}).get("status") == "rejected"
+
+    @property
+    def is_fault(self) -> bool:
+        """False if the data ended the run: refused, or stored as a version that no model family can learn from yet."""
+        return (self.state.get("preprocess") or {}).get("status") not in ("rejected", "stored")
 
     @property
     def succeeded(self) -> bool:

@@ -20,21 +20,33 @@ _COMMA_NUMBER = r"^\s*[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)(?:,[0-9]+)?\s*$"
 
 
 def read_delimited(path: Path, encoding: Encoding, suffix: str) -> Reading:
-    """Open a delimited file; see `readers.read` for what it raises."""
+    """Open a delimited file; see `file.read` for what it raises."""
+    dialect = sniff_file(path, encoding, suffix)
+    reading = read_rows(path, encoding, dialect, header=True)
+    reading.warnings.extend(dialect.warnings)
+    return reading
+
+
+def sniff_file(path: Path, encoding: Encoding, suffix: str) -> Dialect:
+    """The dialect of a file, found in its first megabyte; see `sniff_dialect` for what it raises."""
     with open_utf8(path, encoding) as stream:
         sample = stream.read(SAMPLE_BYTES)
         complete = not stream.read(1)
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(sample)
-    dialect = sniff_dialect(text, suffix, complete=complete)
-    reading = Reading(warnings=list(dialect.warnings))
-    reading.batches = _batches(path, encoding, dialect, reading.bad)
+    return sniff_dialect(text, suffix, complete=complete)
+
+
+def read_rows(path: Path, encoding: Encoding, dialect: Dialect, *, header: bool) -> Reading:
+    """The rows of a file whose dialect is known, or, without a header, of a piece of it."""
+    reading = Reading()
+    reading.batches = _batches(path, encoding, dialect, reading.bad, header=header)
     return reading
 
 
-def _open(stream: Any, dialect: Dialect, bad: list[BadRow]) -> pa.csv.CSVStreamingReader:
+def _open(stream: Any, dialect: Dialect, bad: list[BadRow], *, header: bool) -> pa.csv.CSVStreamingReader:
     def keep_ragged(row: Any) -> str:
-        # Arrow counts rows from 1 with the header as the first, so its number less one is ours.
-        bad.append(BadRow(row.number - 1, "ragged_row", row.text[:RAW_CHARACTERS]))
+        # Arrow counts rows from 1; where the header is the first, its number less one is ours.
+        bad.append(BadRow(row.number - header, "ragged_row", row.text[:RAW_CHARACTERS]))
         return "skip"
 
     # Positions, not names: names may repeat. One thread, because only then rows have numbers.
@@ -42,7 +54,7 @@ def _open(stream: Any, dialect: Dialect, bad: list[BadRow]) -> pa.csv.CSVStreami
     return pa.csv.open_csv(
         pa.PythonFile(stream, mode="r"),
         read_options=pa.csv.ReadOptions(
-            use_threads=False, block_size=_BLOCK_BYTES, column_names=positions, skip_rows_after_names=1
+            use_threads=False, block_size=_BLOCK_BYTES, column_names=positions, skip_rows_after_names=int(header)
         ),
         parse_options=pa.csv.ParseOptions(
             delimiter=dialect.delimiter,
@@ -65,10 +77,12 @@ def _with_decimal_points(cells: pa.Array) -> pa.Array:
     return pc.if_else(is_number, points, cells)
 
 
-def _batches(path: Path, encoding: Encoding, dialect: Dialect, bad: list[BadRow]) -> Iterator[pa.RecordBatch]:
+def _batches(
+    path: Path, encoding: Encoding, dialect: Dialect, bad: list[BadRow], *, header: bool
+) -> Iterator[pa.RecordBatch]:
     with open_utf8(path, encoding) as stream:
         try:
-            for batch in _open(stream, dialect, bad):
+            for batch in _open(stream, dialect, bad, header=header):
                 columns = map(_with_decimal_points, batch.columns) if dialect.decimal_comma else batch.columns
                 yield pa.RecordBatch.from_arrays(list(columns), names=list(dialect.header))
         except pa.ArrowInvalid as error:

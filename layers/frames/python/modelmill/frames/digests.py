@@ -1,0 +1,72 @@
+"""Digests of rows: columns in, 16 bytes a row out (BLAKE2b, RFC 7693): equal cells, equal digest."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from itertools import pairwise
+from string import ascii_lowercase, ascii_uppercase, punctuation
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Words = np.ndarray[Any, np.dtype[np.uint64]]
+BYTES = 16
+_SEPARATOR = "\x1f"
+"""Between cells: cleaning leaves none in a cell, so that ("ab", "c") and ("a", "bc") stay apart; a null is empty."""
+_FOLDED = bytes.maketrans(ascii_uppercase.encode(), ascii_lowercase.encode())
+_DROPPED = (punctuation + " \t\r\n").encode()
+
+
+def row_digests(columns: Sequence[pa.Array], seed: int, *, folded: bool = False) -> Words:
+    """Two big-endian words a row, shape [rows, 2], of the row's cells and the seed.
+
+    `folded` looks away from case, spaces and punctuation (ASCII), so that nearly equal texts have one digest.
+    """
+    joined = pc.binary_join_element_wise(
+        *(_strings(column) for column in columns),
+        pa.scalar(_SEPARATOR, pa.large_string()),
+        null_handling="replace",
+        null_replacement="",
+    )
+    if isinstance(joined, pa.ChunkedArray):
+        joined = joined.combine_chunks()
+    if len(joined) == 0:
+        return np.empty((0, 2), np.uint64)
+    offsets = np.frombuffer(joined.buffers()[1], np.int64)[joined.offset : joined.offset + len(joined) + 1].tolist()
+    data = memoryview(joined.buffers()[2] or b"")
+    key = seed.to_bytes(8, "little")
+    if folded:
+        cells = (bytes(data[start:end]) for start, end in pairwise(offsets))
+        digests = [
+            blake2b(cell.translate(_FOLDED, _DROPPED) or cell, digest_size=BYTES, key=key).digest() for cell in cells
+        ]
+    else:
+        digests = [blake2b(data[start:end], digest_size=BYTES, key=key).digest() for start, end in pairwise(offsets)]
+    return np.frombuffer(b"".join(digests), ">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def _strings(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return column if pa.types.is_large_string(column.type) else pc.cast(column, pa.large_string())
+
+
+def word_digests(strings: pa.Array, seed: int) -> Words:
+    """One word for each string, of its content and the seed; nulls have one too."""
+    distinct = strings.dictionary_encode(null_encoding="encode")
+    words = row_digests([distinct.dictionary], seed)[:, 0]
+    taken: Words = words[distinct.indices.to_numpy(zero_copy_only=False)]
+    return taken
+
+
+def mixed(words: Words, number: Words) -> Words:
+    """Another word for each pair of a word and a number; the word itself for number 0 (splitmix64, Steele 2014)."""
+    with np.errstate(over="ignore"):
+        z = words + number * np.uint64(0x9E3779B97F4A7C15)
+        again = z
+        again = (again ^ (again >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        again = (again ^ (again >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        again = again ^ (again >> np.uint64(31))
+    out: Words = np.where(number == 0, words, again)
+    return out

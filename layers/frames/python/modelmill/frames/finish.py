@@ -1,0 +1,234 @@
+"""Finishing: what all parts and buckets came to in; accounts, warnings, quarantine and what the report draws, out."""
+
+import heapq
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelmill.core.data.accounts import Reason, accounts
+from modelmill.core.data.mask import Pseudonyms
+from modelmill.core.data.mask_rules import Kind
+from modelmill.core.data.plan import Plan
+from modelmill.core.data.split import SPLITS
+from modelmill.core.data.version import DataWarning, Rows
+from modelmill.core.digest import digest_of
+from modelmill.core.errors import Rejected
+from modelmill.core.limits import MAX_CLASSES, MIN_ROWS, MIN_ROWS_PER_CLASS
+from modelmill.frames.bucket import Bucketed
+from modelmill.frames.decide import Decisions
+from modelmill.frames.leaks import check_leaks
+from modelmill.frames.mask import mask_warnings
+from modelmill.frames.numbered import ROW, Integers
+from modelmill.frames.profile import Profile
+from modelmill.frames.scan import Scan
+from modelmill.frames.settle import Settled
+from modelmill.frames.sides import sides_of
+from modelmill.frames.tally import Tally
+from modelmill.frames.transform import CODE, USED, transform
+
+QUARANTINED_ROWS = 2_000
+"""Rows of the quarantine that the report looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the data phase decided and made of an upload; the rows themselves are files beside it."""
+
+    content: str
+    decisions: Decisions
+    settled: Settled
+    rows: Rows
+    labels: list[str]
+    splits: dict[str, Counter[str]]
+    reasons: dict[str, int]
+    file_profile: Profile
+    train_profile: Profile
+    warnings: list[DataWarning]
+    masked: dict[str, Counter[Kind]]
+    """Column → kind of personal data → how many were masked."""
+    actions: Counter[tuple[str, str]]
+    sample: pa.Table
+    """Some of the used rows with all columns, as clean strings with masks."""
+    quarantined: list[dict[str, Any]]
+    """The first rows of the quarantine."""
+    pseudonyms: Pseudonyms
+
+    @property
+    def plan(self) -> Plan:
+        """Task, target and columns."""
+        return self.decisions.plan
+
+    def decided(self) -> dict[str, Any]:
+        """Task, target, inputs, classes and the number of rows in each split and of each reason, as JSON values."""
+        return {
+            "task": self.decisions.task,
+            "target": self.decisions.target,
+            "inputs": [column.model_dump() for column in self.decisions.inputs],
+            "labels": self.labels,
+            "splits": {name: counts.total() for name, counts in self.splits.items()},
+            "quarantine": self.reasons,
+        }
+
+
+def finish(
+    scanned: Scan,
+    decisions: Decisions,
+    tally: Tally,
+    settled: Settled,
+    bucketed: Bucketed,
+    quarantine: Sequence[Path],
+    given: Sequence[str | None],
+    pseudonyms: Pseudonyms,
+    folder: Path,
+) -> Prepared:
+    """Put everything together; `quarantine` are the files of lines, `given` the split of each part's file.
+
+    Writes quarantine.jsonl to `folder`. Raises Rejected: too_few_rows, one_class, too_many_classes.
+    """
+    reasons = tally.reasons + bucketed.reasons
+    _check_enough(bucketed, decisions, reasons)
+    first, out = _merge_quarantine(quarantine, scanned.sample.numbers, folder / "quarantine.jsonl")
+    sample, parts = _sample(scanned, decisions, settled, given, pseudonyms, out)
+    labels = sorted(set().union(*bucketed.splits.values())) if not decisions.is_regression else []
+    counts = {name: dict(classes) for name, classes in bucketed.splits.items()} if labels else None
+    return Prepared(
+        digest_of(tally.content),
+        decisions,
+        settled,
+        accounts(scanned.read, reasons.total()),
+        labels,
+        bucketed.splits,
+        {**reasons},
+        Profile(
+            scanned.profile.rows, {n: c for n, c in scanned.profile.columns.items() if n not in decisions.masks.dropped}
+        ),
+        bucketed.profile,
+        [
+            *check_leaks(parts, decisions.plan, by=decisions.by, group=decisions.group, counts=counts),
+            *decisions.warnings,
+            *mask_warnings(decisions.masks, tally.masked),
+            *settled.warnings,
+            *_said_of_copies(bucketed, settled),
+        ],
+        tally.masked,
+        scanned.actions + tally.stripped,
+        sample,
+        first,
+        pseudonyms,
+    )
+
+
+def _check_enough(bucketed: Bucketed, decisions: Decisions, reasons: Counter[Reason]) -> None:
+    lost = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    because = f" (quarantined: {lost})" if lost else ""
+    used = sum(counts.total() for counts in bucketed.splits.values())
+    if used < MIN_ROWS:
+        raise Rejected(
+            "too_few_rows",
+            f"{used} usable rows{because}; a pipeline needs at least {MIN_ROWS}",
+            limit=MIN_ROWS,
+            hint="upload more rows: some hundreds per class make a useful model",
+        )
+    if decisions.is_regression:
+        return
+    classes = set().union(*bucketed.splits.values())
+    if len(classes) < 2:
+        raise Rejected(
+            "one_class",
+            f"the target {decisions.target!r} has one class only with {MIN_ROWS_PER_CLASS} rows or more{because}",
+            limit=MIN_ROWS_PER_CLASS,
+            hint="add rows of the other classes, or name another target in recipe.yaml",
+        )
+    if len(classes) > MAX_CLASSES:
+        raise Rejected(
+            "too_many_classes", f"the target {decisions.target!r} has {len(classes)} classes", limit=MAX_CLASSES
+        )
+
+
+def _merge_quarantine(files: Sequence[Path], sampled: Integers, target: Path) -> tuple[list[dict[str, Any]], set[int]]:
+    """One file of all lines by row number; the first of them, and which rows of the sample are among them."""
+    watched = set(sampled.tolist())
+    first: list[dict[str, Any]] = []
+    out: set[int] = set()
+    with ExitStack() as stack, target.open("w", encoding="utf-8") as file:
+        streams = [_numbered(stack.enter_context(path.open(encoding="utf-8"))) for path in files if path.exists()]
+        for number, text in heapq.merge(*streams, key=lambda pair: pair[0]):
+            file.write(text)
+            if len(first) < QUARANTINED_ROWS:
+                first.append(json.loads(text))
+            if number in watched:
+                out.add(number)
+    return first, out
+
+
+def _numbered(lines: Iterator[str]) -> Iterator[tuple[int, str]]:
+    """The number stands first in each line: {"row": 7, …"""
+    for text in lines:
+        yield int(text[text.index(":") + 1 : text.index(",")]), text
+
+
+def _sample(
+    scanned: Scan,
+    decisions: Decisions,
+    settled: Settled,
+    given: Sequence[str | None],
+    pseudonyms: Pseudonyms,
+    out: set[int],
+) -> tuple[pa.Table, dict[str, pa.Table]]:
+    """The used rows of the scan's sample, as they are shown, and apart by the split where they fell."""
+    shown, examples, sides = [], [], []
+    ends = np.cumsum(scanned.rows)
+    table = scanned.sample.table.append_column(ROW, pa.array(scanned.sample.numbers)).combine_chunks()
+    places = np.searchsorted(ends, scanned.sample.numbers)
+    names = [given[place] for place in places.tolist()]
+    for name in dict.fromkeys(names):
+        mine = table.filter(pa.array([each == name for each in names]))
+        for batch in mine.combine_chunks().to_batches():
+            done = transform(batch, decisions, pseudonyms, given=name)
+            numbers = done.examples.column(ROW).to_pylist()
+            used = pc.and_(
+                pc.equal(done.examples.column(CODE), USED), pa.array([number not in out for number in numbers])
+            )
+            shown.append(done.shown.filter(used))
+            examples.append(done.examples.filter(used))
+            sides.append(sides_of(examples[-1], decisions, settled))
+    rows, every, side = pa.Table.from_batches(shown), pa.Table.from_batches(examples), np.concatenate(sides)
+    told = _with_others(every, rows, decisions)
+    parts = {name: told.filter(pa.array(side == place)) for place, name in enumerate(SPLITS)}
+    return rows.combine_chunks(), parts
+
+
+def _with_others(examples: pa.Table, shown: pa.Table, decisions: Decisions) -> pa.Table:
+    """Inputs and target as they are stored, and the other columns as strings."""
+    names = [column.name for column in decisions.inputs] + [decisions.target]
+    others = [name for name in shown.column_names if name not in names]
+    table = examples.select(names)
+    for name in others:
+        table = table.append_column(name, shown.column(name))
+    return table
+
+
+def _said_of_copies(bucketed: Bucketed, settled: Settled) -> list[DataWarning]:
+    found = []
+    if settled.keep_repeated and bucketed.repeated:
+        text = f"{bucketed.repeated:,} rows repeat another row; there are too many to be accidents, so they are used"
+        found.append(DataWarning(code="repeated_rows_kept", message=text))
+    if bucketed.conflicts:
+        text = f"{bucketed.conflicts:,} rows have the same inputs as an earlier row but another class"
+        found.append(DataWarning(code="label_conflicts", message=text))
+    if bucketed.near:
+        what = "left out" if settled.drop_near else "kept, on one side of the split with the row that they resemble"
+        text = f"{bucketed.near:,} rows differ from another only in case, spaces or punctuation; {what}"
+        found.append(DataWarning(code="near_duplicates", message=text))
+    if bucketed.overlap:
+        text = f"{bucketed.overlap:,} rows of the given training split are in its test split too; left out of training"
+        found.append(DataWarning(code="given_split_overlaps", message=text))
+    return found
