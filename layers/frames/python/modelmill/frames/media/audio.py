@@ -23,6 +23,8 @@ _HEARD = 2_000_000
 """Samples that a fingerprint is made of: four minutes of telephone, 45 seconds of CD."""
 _SILENCE = 2e-4
 """From lowest to highest sample, of 2: under -80 dB of full scale."""
+_FLOOR = 1e-3
+"""Of the loudest band: what is 30 dB below it is noise, and may differ."""
 _LOWEST, _HIGHEST = 100, 3_800
 """Hertz; what telephones carry, so that another sampling rate is the same sound."""
 _UNKNOWN_SIZE = 0x7FFFF000
@@ -154,5 +156,5 @@ def _fingerprint(samples: Samples, rate: int) -> bytes:
     # Bands narrower than a line of the spectrum, and those that a low rate does not have, repeat the nearest line.
     places = np.minimum(np.maximum.accumulate(edges.astype(np.int64)), spectra.shape[1] - 1)
     bands = np.add.reduceat(spectra, places, axis=1)[:, :-1] / np.maximum(1, np.diff(places))
-    loudness = np.log(bands + 1e-6 * bands.max())
+    loudness = np.log(bands + _FLOOR * bands.max())
     return packed(np.diff(np.diff(loudness, axis=1), axis=0) > 0)

@@ -70,7 +70,7 @@ def inspect_image(path: Path) -> Seen:
         {"format": image.format, "mode": image.mode},
         {"width": width, "height": height, "aspect": width / height},
         (*image.notes, *(name for name, is_so in noted.items() if is_so)),
-        b"" if noted["blank"] else _fingerprint(levels),
+        b"" if noted["blank"] or min(width, height) < GRID else _fingerprint(levels),
     )
 
 
