@@ -1,5 +1,6 @@
 """Leak checks: what flatters a model fires with its numbers and a way out; honest data are left in peace."""
 
+import datetime
 import random
 import time
 from collections.abc import Sequence
@@ -12,10 +13,11 @@ import pytest
 from modelmill.core.data.plan import Plan
 from modelmill.core.model.recipe import Task
 from modelmill.core.model.spec import Column, ColumnKind
-from modelmill.frames.leaks import check_leaks
+from modelmill.frames.leaks import check_leaks, check_media
 from modelmill.frames.leaks.labels import chi_square
 from modelmill.frames.leaks.power import class_power, coded
 from modelmill.frames.leaks.twins import equal_rows, near_texts
+from modelmill.frames.media.facts import Print
 
 WORDS = [
     *("the", "dress", "shop", "was", "near", "a", "river", "and", "every", "morning", "people", "came", "from", "far"),
@@ -265,7 +267,8 @@ def _ticket() -> Plan:
 def test_labels_that_change_with_time() -> None:
     dice = random.Random(18)
     days = [dice.randrange(1_000) for _ in range(900)]
-    dates = [f"20{20 + day // 372}-{day // 31 % 12 + 1:02}-{day % 31 + 1:02} 10:00" for day in days]
+    moments = [datetime.date(2020, 1, 1) + datetime.timedelta(days=day) for day in days]
+    dates = [f"{moment} 10:00" for moment in moments]
     drifting = ["up" if dice.random() < day / 1_000 else "down" for day in days]
     noise = [dice.random() for _ in days]
     what = plan("label", {"day": "date", "x": "number", "label": "category"})
@@ -273,6 +276,8 @@ def test_labels_that_change_with_time() -> None:
     assert "`split: {by: time, time: day}`" in fired(rows, what)["time_matters"]
     assert fired(rows, what, by="time") == {}
     assert fired(table(day=dates, x=noise, label=dice.choices(["up", "down"], k=900)), what) == {}
+    written = [f"{moment:%d.%m.%Y}" for moment in moments]
+    assert "time_matters" in fired(table(day=written, x=noise, label=drifting), what)
     measures = table(day=dates, x=noise, label=[day + 100 * dice.random() for day in days])
     assert "time_matters" in fired(measures, plan("label", {"day": "date", "x": "number", "label": "number"}))
 
@@ -335,3 +340,42 @@ def test_the_checks_are_quick() -> None:
     check_leaks(cut(table(text=texts, label=labels)), what)
     check_leaks(cut(many), plan("label", kinds))
     assert time.process_time() - started < 4  # 1.2 s on a laptop
+
+
+def _prints(names: list[str], seed: int) -> list[Print]:
+    dice = random.Random(seed)
+    return [Print(name, "", dice.randbytes(32)) for name in names]
+
+
+def test_speakers_on_both_sides() -> None:
+    names = [
+        f"{digit}/{digit}_{who}_{take}.wav" for digit in range(5) for who in ("ann", "bob", "cy") for take in range(9)
+    ]
+    train, test = (_prints([f"{side}/{name}" for name in names], 1 + len(side)) for side in ("train", "test"))
+    (warning,) = check_media("audio", train, test)
+    assert warning.code == "media_on_both_sides"
+    assert "135 of 135 test files (100 %)" in warning.message
+    assert "(ann, bob, cy)" in warning.message
+    others = _prints([name.name.replace("ann", "dan").replace("bob", "eve").replace("cy", "flo") for name in test], 9)
+    assert check_media("audio", train, others) == []
+
+
+@pytest.mark.parametrize(
+    "pattern", ["{label}/{label}_{number}.png", "{label}/{number:05}.png", "{label}/img_{number}.png"]
+)
+def test_names_that_tell_of_nobody(pattern: str) -> None:
+    names = [pattern.format(label=label, number=number) for label in ("cat", "dog", "frog") for number in range(40)]
+    assert check_media("image", _prints(names, 1), _prints(names, 2)) == []
+
+
+def test_nearly_the_same_files_on_both_sides() -> None:
+    train, test = (
+        _prints([f"{number}.png" for number in range(90)], 1),
+        _prints([f"t{number}.png" for number in range(50)], 2),
+    )
+    test[7] = Print("t7.png", "", train[3].print[:-1] + bytes([train[3].print[-1] ^ 1]))
+    (warning,) = check_media("image", train, test)
+    assert "1 of 50 test files (2.0 %)" in warning.message
+    assert "'t7.png' and '3.png'" in warning.message
+    assert check_media("image", train, [Print("blank.png", "", b"")]) == []
+    assert check_media("image", [], []) == []

@@ -7,10 +7,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelmill.core.data.columns import name_words
+from modelmill.core.data.dates import date_format
 from modelmill.core.data.plan import Plan
 from modelmill.core.data.version import DataWarning
 from modelmill.frames.leaks.labels import SIGNIFICANT, chi_square
 from modelmill.frames.leaks.power import FEWEST, Power, class_power, correlation, number_power
+from modelmill.frames.understand import parse_dates
 
 _SOMEBODY = frozenset(
     {
@@ -32,7 +34,7 @@ _FEWEST_GROUPS = 5
 _BLOCKS = 5
 _DRIFT = 0.2
 _TREND = 0.3
-_DAY = r"^(?P<year>\d{4})[-/.年](?P<month>\d{1,2})[-/.月](?P<day>\d{1,2})"
+_DATES = 300
 
 
 def shared_groups(train: pa.Table, test: pa.Table, plan: Plan, grouped_by: str | None) -> list[DataWarning]:
@@ -108,15 +110,16 @@ def drift(rows: pa.Table, plan: Plan) -> list[DataWarning]:
 
 
 def _days(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A number that grows with the date: of dates, or of strings that begin with year, month and day."""
+    """A number that grows with the date: of dates, or of strings as people write them; null for what is none."""
     if not pa.types.is_large_string(column.type):
         return pc.cast(pc.cast(column, pa.timestamp("us")), pa.int64())
-    parts = pc.extract_regex(column, _DAY)
-    year, month, day = (pc.cast(pc.struct_field(parts, part), pa.int64()) for part in ("year", "month", "day"))
-    return pc.add(pc.multiply(year, 372), pc.add(pc.multiply(month, 31), day))
+    strings = column.combine_chunks()
+    form = date_format(strings.drop_null().unique()[:_DATES].to_pylist(), named=True)
+    found = pa.nulls(len(strings), pa.float64()) if form is None else parse_dates(strings, form)
+    return pa.chunked_array([found])
 
 
-def _trend(days: np.ndarray[Any, np.dtype[np.int64]], target: pa.ChunkedArray) -> float:
+def _trend(days: np.ndarray[Any, np.dtype[Any]], target: pa.ChunkedArray) -> float:
     """Cramér's V of the target over five blocks of time, or a measure's rank correlation with time; 0 if small."""
     if pa.types.is_floating(target.type):
         strength = correlation(days.astype(np.float64), target.to_numpy())

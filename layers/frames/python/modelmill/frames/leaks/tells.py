@@ -62,13 +62,14 @@ def telling_columns(rows: pa.Table, plan: Plan) -> list[DataWarning]:
         elif power.skill >= AFTER_SKILL and _AFTER & set(name_words(column.name)):
             late.append(text)
     warnings = []
-    others = "leave it out in recipe.yaml if it is not (`inputs: [the other columns]`)"
+    name = plan.target[:60]
+    way_out = "leave it out: `inputs: [the other columns]` in recipe.yaml"
     if sure:
-        why = f"alone it tells {plan.target[:60]!r} of rows that it was not learnt from; is it known before? {others}"
-        warnings.append(DataWarning(code="leak_suspected", message=f"{listed_facts(sure)}. {why}"))
+        text = f"{listed_facts(sure)}. What alone tells {name!r} may be known only after it; if so, {way_out}"
+        warnings.append(DataWarning(code="leak_suspected", message=text))
     if late:
-        why = f"by its name it may be known only after {plan.target[:60]!r} is; {others}"
-        warnings.append(DataWarning(code="after_the_fact", message=f"{listed_facts(late)}. {why}"))
+        text = f"{listed_facts(late)}. By its name it may be known only after {name!r} is; if so, {way_out}"
+        warnings.append(DataWarning(code="after_the_fact", message=text))
     return warnings
 
 
@@ -86,7 +87,7 @@ def _classes(names: pa.ChunkedArray) -> Integers:
 def _said(power: Power, *, measure: bool) -> str:
     if measure:
         return f"explains {100 * power.right:.1f} % of the variance"
-    return f"right in {100 * power.right:.1f} % of rows, where always the same answer is in {100 * power.base:.1f} %"
+    return f"right in {100 * power.right:.1f} % of rows (always the same answer: {100 * power.base:.1f} %)"
 
 
 def _power(values: pa.ChunkedArray, target: Integers | Numbers) -> Power:
