@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from modelmill.core.data.version import DataWarning
-from modelmill.core.limits import MIB
+from modelmill.core.limits import KIB, MIB
 from modelmill.frames.read.source import utf16_without_mark
 
 _COMMON_CJK = re.compile(r"[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef\u2010-\u2026]")
-_SAMPLE_CHARACTERS = 4 * MIB
+_SAMPLE_CHARACTERS = 256 * KIB
 _CHUNK = 4 * MIB
 
 

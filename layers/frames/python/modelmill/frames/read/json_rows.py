@@ -62,7 +62,9 @@ def read_json(path: Path, encoding: Encoding, shape: Shape | None = None) -> Rea
 
 
 def _loads(line: bytes) -> Any:
-    """The value of a line, None if it is none."""
+    """The value of a line, None if it is none, or is cut because it is too long."""
+    if len(line) >= LARGEST_ROW:
+        return None
     try:
         return json.loads(line.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -97,7 +99,7 @@ def _other_values(path: Path, encoding: Encoding, bad: list[BadRow]) -> Iterator
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     """A row with the members of its objects as members of its own."""
-    if not any(isinstance(value, dict) for value in row.values()):
+    if dict not in map(type, row.values()):
         return row
     flat: dict[str, Any] = {}
     for name, value in row.items():
@@ -113,7 +115,8 @@ def _batches(values: Iterator[Value]) -> Iterator[pa.RecordBatch]:
     pending: list[dict[str, Any]] = []
     size = 0
     for row, characters in values:
-        names.update(dict.fromkeys(row))
+        if not row.keys() <= names.keys():
+            names.update(dict.fromkeys(row))
         if len(names) > COLUMNS:
             raise Rejected(
                 "too_many_columns",
@@ -131,9 +134,22 @@ def _batches(values: Iterator[Value]) -> Iterator[pa.RecordBatch]:
 
 
 def _batch(names: dict[str, None], rows: list[dict[str, Any]]) -> pa.RecordBatch:
-    columns = [pa.array([_text(row.get(name)) for row in rows], pa.large_string()) for name in names]
+    columns = [_column([row.get(name) for row in rows]) for name in names]
     unique, _ = unique_names(list(names))
     return pa.RecordBatch.from_arrays(columns, names=list(unique))
+
+
+def _column(values: list[Any]) -> pa.Array:
+    """The texts of a column; one of one type, as most are, is not looked at value by value."""
+    kinds = set(map(type, values))
+    if kinds <= {int} or kinds <= {float}:
+        return pa.array(map(repr, values), pa.large_string(), size=len(values))
+    if kinds <= {str, type(None)}:
+        try:
+            return pa.array(values, pa.large_string())
+        except UnicodeEncodeError:
+            pass  # half of a surrogate pair
+    return pa.array([_text(value) for value in values], pa.large_string())
 
 
 def _text(value: Any) -> str | None:
