@@ -121,7 +121,8 @@ def _with_long_exponents(cells: Cells) -> Rows:
     rows = np.searchsorted(cells.ends, marks, side="right")
     after = cells.data[np.minimum(marks + 1, len(cells.data) - 1)]
     digits = cells.ends[rows] - marks - 1 - ((after == ord("-")) | (after == ord("+")))
-    return rows[digits > 3]
+    long: Rows = rows[digits > 3]
+    return long
 
 
 def _hyphenated(cells: Cells) -> Rows:
