@@ -21,7 +21,6 @@ from modelmill.frames.describe import describe, reply
 from tests.unit.data.files import RUN, Outcome, flowers_csv, prepared, reviews, reviews_csv
 
 
-
 def rows_of(result: Outcome, split: str) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in result.splits[split].to_pylist()]
 
@@ -84,15 +83,15 @@ def test_each_reason(tmp_path: Path) -> None:
 def test_conflicting_labels_are_told(tmp_path: Path) -> None:
     good = [f"{text},{label}" for text, label in reviews(40)]
     result = prepared(tmp_path, "\n".join(["review,label", *good, reviews(1)[0][0] + ",yes"]))
-    assert [w.code for w in result.warnings] == ["label_conflicts"]
+    assert [w.code for w in result.warnings if w.code != "few_test_rows"] == ["label_conflicts"]
     assert result.rows.quarantined == 0
 
 
 def test_many_rows_without_a_target_are_told(tmp_path: Path) -> None:
     lines = ["review,label", *(f"{text},{label}" for text, label in reviews(40))]
     few, many = (prepared(tmp_path, "\n".join([*lines, *(f"no label {n}," for n in range(rows))])) for rows in (2, 10))
-    assert few.warnings == []
-    assert [(w.code, w.message.startswith("10 of 50 rows")) for w in many.warnings] == [("unlabelled_rows", True)]
+    assert [w.code for w in few.warnings] == ["few_test_rows"]
+    assert [w.message[:13] for w in many.warnings if w.code == "unlabelled_rows"] == ["10 of 50 rows"]
 
 
 def test_a_text_twice_is_a_copy_whatever_its_key(tmp_path: Path) -> None:

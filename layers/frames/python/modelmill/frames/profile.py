@@ -290,7 +290,7 @@ class Profile:
             raise ValueError("not a profile of format 1")
         return cls(document["rows"], {packed["name"]: _unpacked(packed) for packed in document["columns"]})
 
-    def as_dict(self, masked: Callable[[str], str], hidden: Collection[str]) -> dict[str, Any]:
+    def as_dict(self, masked: Callable[[str], str] = str, hidden: Collection[str] = ()) -> dict[str, Any]:
         """The profile for people, as JSON values: frequent values are shown `masked`, nothing of `hidden` columns is."""
         return {
             "rows": self.rows,

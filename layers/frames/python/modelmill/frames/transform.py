@@ -99,7 +99,7 @@ def transform(
 
 def _of_all_columns(batch: pa.RecordBatch, decisions: Decisions) -> pa.RecordBatch:
     """The columns of the upload in one order: a file or a piece of JSON may lack some."""
-    names = [column.name for column in decisions.columns]
+    names = [*(column.name for column in decisions.columns), *decisions.masks.dropped]
     have = set(batch.schema.names)
     missing = pa.nulls(batch.num_rows, pa.large_string())
     return pa.RecordBatch.from_arrays([batch.column(n) if n in have else missing for n in names], names=names)
