@@ -1,6 +1,6 @@
 """Leak checks: what flatters a model fires with its numbers and a way out; honest data are left in peace."""
 
-import datetime
+import datetime as dt
 import random
 import time
 from collections.abc import Sequence
@@ -267,7 +267,7 @@ def _ticket() -> Plan:
 def test_labels_that_change_with_time() -> None:
     dice = random.Random(18)
     days = [dice.randrange(1_000) for _ in range(900)]
-    moments = [datetime.date(2020, 1, 1) + datetime.timedelta(days=day) for day in days]
+    moments = [dt.date(2020, 1, 1) + dt.timedelta(days=day) for day in days]
     dates = [f"{moment} 10:00" for moment in moments]
     drifting = ["up" if dice.random() < day / 1_000 else "down" for day in days]
     noise = [dice.random() for _ in days]

@@ -131,7 +131,9 @@ def _warnings(warnings: Sequence[DataWarning]) -> list[dict[str, Any]]:
     """What is the matter, each message about it, and what to do: `loud` leaks, what needs a person, what is `calm`."""
     messages: dict[str, list[str]] = {}
     for warning in warnings:
-        messages.setdefault(warning.code, []).append(warning.message[:1].upper() + warning.message[1:])
+        # What leaks are said of begins with the name of a column, which is no word to be capitalised.
+        first = warning.message[:1] if warning.code in wording.LEAKS else warning.message[:1].upper()
+        messages.setdefault(warning.code, []).append(first + warning.message[1:])
     found = []
     words = wording.LEAKS | wording.WARNINGS
     for code, texts in messages.items():
