@@ -81,7 +81,7 @@ def test_the_same_idempotency_key_gives_the_same_upload(control: Control) -> Non
 @pytest.mark.parametrize(
     ("dataset", "body", "expected"),
     [
-        ("reviews", {"file": "a.csv", "size": 600 * 2**20}, (413, "upload_too_large")),
+        ("reviews", {"file": "a.csv", "size": 2**59}, (413, "upload_too_large")),
         ("reviews", {"file": "../a.csv"}, (422, "bad_file_name")),
         ("reviews", {"file": "recipe.yaml"}, (422, "bad_file_name")),
         ("reviews", {"file": ""}, (422, "bad_file_name")),
