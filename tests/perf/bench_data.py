@@ -24,7 +24,8 @@ VENV = ROOT / "build" / "data-peers-venv" / "bin" / "python"
 FILES = Path(os.environ.get("MODELMILL_HOME", tempfile.gettempdir())) / "bench-data"
 MB = 1_000_000
 SECONDS = 1_800
-PAUSE = 0.05
+PAUSE = 0.2
+"""Seconds between samples, each of which holds the measured process for some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ The one place that knows the entry point: `python -m tests.perf.data_phase FILE 
 import json
 import sys
 import tempfile
-import tempfile
 from pathlib import Path
 from typing import Any
 
