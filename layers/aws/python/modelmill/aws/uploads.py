@@ -11,7 +11,7 @@ from typing import Any
 from modelmill.aws import objects
 from modelmill.core.data.sources import Source, read_marker
 from modelmill.core.errors import Rejected
-from modelmill.core.limits import MARKER_BYTES, MIB, RECIPE_BYTES, UPLOAD_BYTES
+from modelmill.core.limits import FETCH_BYTES, MARKER_BYTES, MIB, RECIPE_BYTES
 from modelmill.core.names import UploadKey
 
 _THREADS = 8
@@ -60,12 +60,12 @@ def fetch(upload: dict[str, Any], folder: Path, found: Sequence[Source] | None =
     announced, *files = found or sources(upload)
     wanted = files or [announced]
     total = sum(source.size or 0 for source in wanted)
-    if total > UPLOAD_BYTES:
+    if total > FETCH_BYTES:
         raise Rejected(
             "file_too_large",
             f"the upload has {total / MIB:,.0f} MiB",
-            limit=UPLOAD_BYTES,
-            hint=f"at most {UPLOAD_BYTES // MIB} MiB: gzip it, or upload a sample of the rows",
+            limit=FETCH_BYTES,
+            hint=f"at most {FETCH_BYTES // MIB} MiB: gzip it, or upload a sample of the rows",
         )
     if not files:
         placed = [(folder / "upload", PurePosixPath(announced.key).name)]

@@ -22,12 +22,12 @@ MULTIPART_PARTS = 10_000
 OBJECT_KEY_BYTES = 1_024
 
 # Ours.
-UPLOAD_BYTES = 384 * MIB
-"""Largest data file that one preprocess function reads: 400 MB of CSV take 2.0 GB of its 3 GB, and 20 s."""
-UNPACKED_BYTES = UPLOAD_BYTES
-"""Largest size of an upload after decompression: it is as large in memory, or a bomb."""
+UPLOAD_BYTES = 1024 * GIB
+"""Largest upload: Spark prepares it in some hours, and larger ones were never thought about."""
+UNPACKED_BYTES = 4 * GIB
+"""Largest size of a packed upload once unpacked: it must fit a function's disk, with all that is made of it."""
 UNPACK_RATIO, UNPACK_FREE_BYTES = 250, 64 * MIB
-"""Largest ratio of unpacked to packed bytes, once so much is unpacked: deflate makes 1,032 of 1, tables give 3 to 50."""
+"""Largest ratio of unpacked to packed bytes, once so much is unpacked: deflate makes 1,032 of 1, tables 3 to 50."""
 ARCHIVE_ENTRIES = 200_000
 ARCHIVE_DIRECTORY_BYTES = 32 * MIB
 """Largest directory of a zip archive, which is held in memory: 200,000 entries with paths of 100 characters."""
@@ -36,7 +36,7 @@ TABLES = 1_000
 FILE_NAME_BYTES, PATH_BYTES = 255, 1_024
 """NAME_MAX of Linux, and the length of an S3 key: longer names in archives are left out."""
 WORKBOOK_SECONDS, WORKBOOK_MEMORY_BYTES = 30, 900 * MIB
-"""What converting an Excel workbook may take: a sheet of 1,048,576 rows (the most) by 6 columns takes 8 s and 600 MB."""
+"""What converting an Excel workbook may take: a sheet of 1,048,576 rows (the most) by 6 columns: 8 s and 600 MB."""
 IMAGE_PIXELS = 50_000_000
 """Largest image: what phones take. Decoded it is 200 MB with four channels, and only one so large is at a time."""
 MEDIA_BYTES = 64 * MIB

@@ -5,8 +5,9 @@ outside the lock of Python.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import reduce
 from pathlib import Path
 from typing import TypeVar
@@ -15,14 +16,15 @@ from modelmill.core.data.accounts import UnusableData
 from modelmill.core.data.mask import Pseudonyms
 from modelmill.core.errors import Rejected
 from modelmill.core.model.recipe import Recipe
-from modelmill.frames import scan, tally
 from modelmill.frames.bucket import Bucketed
 from modelmill.frames.decide import decide
 from modelmill.frames.finish import Prepared, finish
 from modelmill.frames.parts import Part, list_parts
 from modelmill.frames.read.unpack import unpack
+from modelmill.frames.scan import Scan
 from modelmill.frames.settle import settle
 from modelmill.frames.steps import Scratch, scan_part, transform_part, write_bucket_of
+from modelmill.frames.tally import Tally
 
 _MOST_THREADS = 4
 Item = TypeVar("Item")
@@ -42,7 +44,7 @@ def prepare(
     parts = list_parts(unpacked.files)
     scratch = Scratch(work)
     scans = _each(lambda item: scan_part(item[0], item[1], recipe.clean, scratch), enumerate(parts))
-    scanned = scan.merge(scans)
+    scanned = reduce(Scan.merge, scans)
     scanned.warnings[:0] = unpacked.warnings
     try:
         return _prepare(parts, scanned, recipe, pseudonyms, scratch, target)
@@ -52,7 +54,7 @@ def prepare(
 
 def _prepare(
     parts: Sequence[Part],
-    scanned: scan.Scan,
+    scanned: Scan,
     recipe: Recipe,
     pseudonyms: Pseudonyms,
     scratch: Scratch,
@@ -65,9 +67,11 @@ def _prepare(
         lambda item: transform_part(item[0], item[1], firsts[item[0]], decisions, recipe.mask, pseudonyms, scratch),
         enumerate(parts),
     )
-    tallied = tally.merge([part.tally for part in done])
+    tallied, files = Tally(), []
+    for index, part in enumerate(done):
+        tallied = tallied.merge(part.tally)
+        files.append((scratch.examples(index), part.offsets))
     settled = settle(tallied, decisions, recipe)
-    files = [(scratch.examples(index), part.offsets) for index, part in enumerate(done)]
     buckets = range(decisions.buckets)
     written = _each(lambda bucket: write_bucket_of(bucket, files, decisions, settled, scratch, target), buckets)
     quarantine = [
@@ -78,11 +82,18 @@ def _prepare(
     return finish(scanned, decisions, tallied, settled, bucketed, quarantine, given, pseudonyms, target)
 
 
-def _each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """The results of the items, in their order; the first fault stops the rest."""
-    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
-        futures = [pool.submit(work, item) for item in items]
+def _each(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """The results of the items, in their order, as they are there; the first fault stops the rest."""
+    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque()
         try:
-            return [future.result() for future in futures]
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                # A few are made ahead; what is made is merged at once, so that memory does not grow with the parts.
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
