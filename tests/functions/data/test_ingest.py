@@ -90,3 +90,20 @@ def test_logs_name_no_keys(capsys: pytest.CaptureFixture[str]) -> None:
     logged = captured.out + captured.err
     assert "reviews.csv" not in logged
     assert "客户" not in logged
+
+
+def arrives(key: str) -> None:
+    record = event("ingest")["Records"][0]
+    body = json.loads(record["body"])
+    body["detail"]["object"]["key"] = key
+    assert ingest({"Records": [record | {"body": json.dumps(body)}]}, None) == {"batchItemFailures": []}
+
+
+def test_several_files_start_one_run_when_their_list_arrives() -> None:
+    for name in ("files/train/a.csv", "files/b.csv", "plan/files.json", "recipe.yaml", "deep/er.csv"):
+        arrives(f"default/reviews/u1/{name}")
+    assert executions() == {}
+    assert pipelines.latest("default", 10) == []
+    arrives("default/reviews/u1/upload.json")
+    ((_, payload),) = executions().items()
+    assert payload["upload"]["key"] == "default/reviews/u1/upload.json"

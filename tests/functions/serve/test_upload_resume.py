@@ -48,7 +48,8 @@ class Line(httpx.BaseTransport):
                 time.sleep(0.01)
             raise KeyboardInterrupt
         answer = self.s3.handle_request(request)
-        self.arrived += 1
+        with self.lock:
+            self.arrived += 1
         return answer
 
 
