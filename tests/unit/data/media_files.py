@@ -50,7 +50,8 @@ def tone(seed: int = 0, seconds: float = 0.5, rate: int = 8_000) -> np.ndarray[A
     times = np.arange(int(seconds * rate)) / rate
     which = np.minimum((times / seconds * len(pitches)).astype(int), len(pitches) - 1)
     waves = np.sin(2 * np.pi * pitches[which] * times[:, None]).mean(axis=1)
-    return (0.8 * waves).astype(np.float32)
+    samples: np.ndarray[Any, np.dtype[np.float32]] = (0.8 * waves).astype(np.float32)
+    return samples
 
 
 def sound(samples: Any, rate: int = 8_000, form: str = "WAV", coding: str = "PCM_16") -> bytes:

@@ -5,9 +5,6 @@ The whole file is decoded, so that damage shows. A JPEG is decoded at a reduced 
 
 import base64
 import io
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +22,9 @@ _SUFFIXES = {"jpg": "JPEG", "jpeg": "JPEG", "jpe": "JPEG", "jfif": "JPEG"} | {na
 _SCAN, _SCANS = b"\xff\xda", 100
 """A progressive JPEG has some ten scans; thousands, each of them a pass over all pixels, are an attack."""
 _SMALL = 64
-_LARGE_PIXELS, _LARGE_BYTES = 8_000_000, 8 * MIB
+_MEMORY, _PER_PIXEL = IMAGE_PIXELS * 8, {"JPEG": 3, "MPO": 3, "WEBP": 16}
+"""Bytes that decoding may take, and what it takes a pixel: of most formats 8, four channels twice."""
+_LARGE_MEMORY, _LARGE_FILE = 48 * MIB, 8 * MIB
 _TOO_LARGE = f"more than {IMAGE_PIXELS // 1_000_000} million pixels"
 _THIN = 20
 _GROWS = 4
@@ -39,8 +38,6 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_one_large = threading.RLock()
-"""Threads decode side by side, but one large image at a time: so memory has a bound."""
 Levels = np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -55,10 +52,15 @@ class _Decoded:
     notes: tuple[str, ...]
 
 
-def inspect_image(path: Path) -> Seen:
-    """Decode an image. Raises BadMedia."""
-    with _turn(path.stat().st_size > _LARGE_BYTES):
-        image = _decode(path.read_bytes(), _SMALL)
+class LargeImage(Exception):
+    """An image that is to be decoded alone, for its memory."""
+
+
+def inspect_image(path: Path, *, alone: bool = True) -> Seen:
+    """Decode an image. Raises BadMedia; where others are decoded at the same time (not `alone`), also LargeImage."""
+    if not alone and path.stat().st_size > _LARGE_FILE:
+        raise LargeImage
+    image = _decode(path.read_bytes(), _SMALL, alone=alone)
     levels = _levels(image.small)
     width, height = image.size
     noted = {
@@ -76,7 +78,7 @@ def inspect_image(path: Path) -> Seen:
 
 def thumbnail(source: Path | bytes, side: int = THUMBNAIL) -> str:
     """An upright picture of at most `side` pixels as the data URI of a PNG, without metadata. Raises BadMedia."""
-    small = _decode(source if isinstance(source, bytes) else source.read_bytes(), side).small
+    small = _decode(source if isinstance(source, bytes) else source.read_bytes(), side, alone=True).small
     if small.mode == "F":
         small = Image.fromarray(_levels(small).astype(np.uint8))
     small.thumbnail((side, side))
@@ -86,25 +88,15 @@ def thumbnail(source: Path | bytes, side: int = THUMBNAIL) -> str:
     return "data:image/png;base64," + base64.b64encode(target.getvalue()).decode()
 
 
-@contextmanager
-def _turn(is_large: bool) -> Iterator[None]:
-    if is_large:
-        with _one_large:
-            yield
-    else:
-        yield
-
-
-def _decode(data: bytes, least: int) -> _Decoded:
+def _decode(data: bytes, least: int, *, alone: bool) -> _Decoded:
     """All of an image; of what is small the shorter side keeps `least` pixels, or what it has."""
     if not data:
         raise BadMedia("the file is empty")
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            _check(image, data)
-            with _turn(image.width * image.height > _LARGE_PIXELS):
-                return _loaded(image, data, least)
-    except (BadMedia, MemoryError):
+            _check(image, data, alone=alone)
+            return _loaded(image, data, least)
+    except (BadMedia, LargeImage, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadMedia(_TOO_LARGE) from None
@@ -114,12 +106,16 @@ def _decode(data: bytes, least: int) -> _Decoded:
         raise BadMedia("truncated" if "truncated" in str(error).lower() else "damaged") from None
 
 
-def _check(image: Image.Image, data: bytes) -> None:
-    """Refuse what would take long to decode, of which nothing is decoded yet."""
-    if image.width * image.height > IMAGE_PIXELS:
-        raise BadMedia(_TOO_LARGE)
+def _check(image: Image.Image, data: bytes, *, alone: bool) -> None:
+    """Refuse what would take too much time or memory, of which nothing is decoded yet."""
+    pixels = image.width * image.height
+    memory = pixels * _PER_PIXEL.get(str(image.format), 8)
+    if pixels > IMAGE_PIXELS or memory > _MEMORY:
+        raise BadMedia(_TOO_LARGE if pixels > IMAGE_PIXELS else f"more pixels than a {image.format} may have")
     if image.format in {"JPEG", "MPO"} and data.count(_SCAN) > _SCANS:
         raise BadMedia("more scans than a picture has")
+    if memory > _LARGE_MEMORY and not alone:
+        raise LargeImage
 
 
 def _loaded(image: Image.Image, data: bytes, least: int) -> _Decoded:
@@ -148,12 +144,15 @@ def _loaded(image: Image.Image, data: bytes, least: int) -> _Decoded:
 
 def _reduced(image: Image.Image, least: int) -> Image.Image:
     """The image by areas (L, RGB, RGBA or F), so that its shorter side keeps `least` pixels or more."""
+    has_alpha = "A" in image.mode or "transparency" in image.info
     if image.mode.startswith(("I", "F")):
         image = image.convert("F")
-    elif image.mode not in {"L", "RGB", "RGBA"}:
-        has_alpha = "A" in image.mode or "transparency" in image.info
-        image = image.convert("RGBA" if has_alpha else "L" if image.mode == "1" else "RGB")
-    return image.reduce(max(1, min(image.size) // least))
+    elif image.mode == "1":
+        image = image.convert("L")
+    elif image.mode in {"P", "PA"}:
+        image = image.convert("RGBA" if has_alpha else "RGB")
+    small = image.reduce(max(1, min(image.size) // least))
+    return small if small.mode in {"L", "RGB", "RGBA", "F"} else small.convert("RGBA" if has_alpha else "RGB")
 
 
 def _levels(small: Image.Image) -> Levels:
