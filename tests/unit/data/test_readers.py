@@ -24,6 +24,7 @@ from modelmill.frames.read.file import read
 from modelmill.frames.read.json_rows import json_shape, read_json
 from modelmill.frames.read.parquet import read_parquet
 from modelmill.frames.read.reading import BadRow, Reading
+from modelmill.frames.read.source import sniff
 from modelmill.frames.read.unpack import unpack
 
 ROWS: list[dict[str, Any]] = [
@@ -388,3 +389,23 @@ def test_utf_8_is_passed_through_without_its_mark(tmp_path: Path) -> None:
         path.write_bytes(content)
         with open_utf8(path, detect(path)) as stream:
             assert stream.read() == b"a,b\n"
+
+
+def test_parquet_that_promises_more_rows_than_it_has_is_refused(tmp_path: Path) -> None:
+    content = parquet()
+    head, footer = content[: content.index(b"schema") - 20], content[content.index(b"schema") - 20 :]
+    with pytest.raises(Rejected, match="cannot be read"):
+        loaded(tmp_path, head + footer.replace(b"\x16\x08", b"\x16\x7e"))
+
+
+def test_blank_lines_may_stand_before_a_table(tmp_path: Path) -> None:
+    (tmp_path / "table").write_text("\n" * 200_000 + "a,b\n1,x\n")
+    assert sniff(tmp_path / "table") == "text"
+    with pytest.raises(Rejected) as caught:
+        loaded(tmp_path, "\n" * 200_000)
+    assert caught.value.code == "empty_file"
+
+
+def test_utf_32_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="UTF-32"):
+        loaded(tmp_path, "a,b\n1,x\n".encode("utf-32"))

@@ -28,9 +28,9 @@ UNPACKED_BYTES = 4 * GIB
 """Largest size of a packed upload once unpacked: it must fit a function's disk, with all that is made of it."""
 UNPACK_RATIO, UNPACK_FREE_BYTES = 250, 64 * MIB
 """Largest ratio of unpacked to packed bytes, once so much is unpacked: deflate makes 1,032 of 1, tables 3 to 50."""
-ARCHIVE_ENTRIES = 200_000
-ARCHIVE_DIRECTORY_BYTES = 32 * MIB
-"""Largest directory of a zip archive, which is held in memory: 200,000 entries with paths of 100 characters."""
+ARCHIVE_ENTRIES = 100_000
+ARCHIVE_DIRECTORY_BYTES = 16 * MIB
+"""Largest directory of a zip archive, which is held in memory: 100,000 entries with paths of 100 characters."""
 TABLES = 1_000
 """Most tables in an upload."""
 FILE_NAME_BYTES, PATH_BYTES = 255, 1_024

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from modelmill.core.errors import Rejected
-from modelmill.frames.read.flat import READ_ROWS, strings
+from modelmill.frames.read.flat import READ_ROWS, strings, too_large
 from modelmill.frames.read.reading import Reading
 from modelmill.frames.read.source import ARROW_FILE
 
@@ -28,6 +28,8 @@ def _batches(path: Path, reading: Reading) -> Iterator[pa.RecordBatch]:
             opened = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
             with opened:
                 yield from strings(_slices(_whole(opened)), opened.schema, reading)
+    except pa.ArrowMemoryError:
+        raise too_large() from None
     except (pa.ArrowException, OSError) as error:
         raise Rejected("damaged_file", f"the Arrow file cannot be read: {str(error)[:200]}", hint=_HINT) from None
 

@@ -140,7 +140,9 @@ class Extraction:
     def _write(self, source: IO[bytes], name: str) -> Entry:
         """Store a stream, decompressed if it is gzip or zstd, and close it; what is damaged leaves no file."""
         with io.BufferedReader(cast(io.RawIOBase, source), MIB) as stream:
-            packing = packing_of(_peek(stream))
+            if not (start := _peek(stream)):
+                raise Rejected("empty_file", "it is empty", hint="upload files with rows")
+            packing = packing_of(start)
             if packing in ("gzip", "zstd") and PurePosixPath(name).suffix.lower() in _COMPRESSED:
                 name = str(PurePosixPath(name).with_suffix(""))
             target = self._new(name)

@@ -14,7 +14,7 @@ from modelmill.core.limits import COLUMNS, MIB, UNPACKED_BYTES
 from modelmill.frames.read.dialect import unique_names
 from modelmill.frames.read.reading import Reading
 
-READ_ROWS = 1_024
+READ_ROWS = 256
 """Rows that are decoded at once: a page can say one long value often, so few of them may be large."""
 _BATCH_ROWS = 16_384
 _BATCH_BYTES = 64 * MIB
@@ -38,6 +38,16 @@ def strings(batches: Iterator[pa.RecordBatch], schema: pa.Schema, reading: Readi
         yield pa.RecordBatch.from_arrays(columns, names=list(names))
 
 
+def too_large() -> Rejected:
+    """The refusal of a file whose rows are larger than its bytes let expect."""
+    return Rejected(
+        "file_too_large",
+        f"the file unpacks to more than {UNPACKED_BYTES // MIB} MiB, or its rows to more than fits the memory",
+        limit=UNPACKED_BYTES,
+        hint="upload a sample of the rows",
+    )
+
+
 def _flattened(table: pa.Table) -> pa.Table:
     return table.flatten() if any(pa.types.is_struct(kind) for kind in table.schema.types) else table
 
@@ -50,12 +60,7 @@ def _grouped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         group.append(batch)
         total, rows, size = total + batch.nbytes, rows + batch.num_rows, size + batch.nbytes
         if total > UNPACKED_BYTES:
-            raise Rejected(
-                "file_too_large",
-                f"the file unpacks to more than {UNPACKED_BYTES // MIB} MiB",
-                limit=UNPACKED_BYTES,
-                hint="upload a sample of the rows",
-            )
+            raise too_large()
         if rows >= _BATCH_ROWS or size >= _BATCH_BYTES:
             yield pa.concat_batches(group)
             group, rows, size = [], 0, 0

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from modelmill.core.errors import Rejected
-from modelmill.frames.read.flat import READ_ROWS, strings
+from modelmill.frames.read.flat import READ_ROWS, strings, too_large
 from modelmill.frames.read.reading import Reading
 
 _HINT = "write it again with pandas, Arrow or Spark, and read it once before uploading"
@@ -25,6 +25,14 @@ def _batches(path: Path, groups: range | None, reading: Reading) -> Iterator[pa.
         with pa.parquet.ParquetFile(path) as file:
             chosen = None if groups is None else list(groups)
             batches = file.iter_batches(batch_size=READ_ROWS, row_groups=chosen)
-            yield from strings(batches, file.schema_arrow, reading)
+            read = 0
+            for batch in strings(batches, file.schema_arrow, reading):
+                read += batch.num_rows
+                yield batch
+            promised = sum(file.metadata.row_group(index).num_rows for index in chosen or range(file.num_row_groups))
+            if read < promised:
+                raise pa.ArrowInvalid(f"it has {read} rows of {promised}")
+    except pa.ArrowMemoryError:
+        raise too_large() from None
     except (pa.ArrowException, OSError) as error:
         raise Rejected("damaged_file", f"the Parquet file cannot be read: {str(error)[:200]}", hint=_HINT) from None

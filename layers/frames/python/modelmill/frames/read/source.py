@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from modelmill.core.errors import Rejected
+from modelmill.core.limits import KIB
 
 Content = Literal["parquet", "arrow", "text"]
 ARROW_FILE, ARROW_STREAM = b"ARROW1", b"\xff\xff\xff\xff"
@@ -20,17 +21,22 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
     (b"\xfd7zXZ", "an xz archive"), (b"SQLite format 3", "an SQLite database"), (b"fLaC", "FLAC audio"),
     (b"OggS", "Ogg audio or video"), (b"\x89HDF", "an HDF5 file"), (b"\x93NUMPY", "a NumPy array"),
     (b"FEA1", "a Feather file of version 1 (write version 2, which is Arrow)"), (b"Obj\x01", "an Avro file"),
+    (b"\xff\xfe\x00\x00", "text in UTF-32 (save it as UTF-8)"), (b"\x00\x00\xfe\xff", "text in UTF-32"),
     (b"RIFF", "a RIFF file (audio, video or an image)"), (b"{\\rtf", "a Rich Text file"),
     (b"<!doctype html", "a web page"), (b"<html", "a web page"), (b"<?xml", "an XML file"),
 )  # fmt: skip
+_HEAD_BYTES = 64 * KIB
+_BLANK = b" \t\r\n\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def sniff(path: Path) -> Content:
     """What an unpacked file holds; raises Rejected: empty_file, not_a_data_file."""
     with path.open("rb") as stream:
-        head = stream.read(64 * 1024)
-    if not head.strip(b" \t\r\n\xef\xbb\xbf"):
+        head = stream.read(_HEAD_BYTES)
+        while not head.strip(_BLANK) and (more := stream.read(_HEAD_BYTES)):
+            head = more
+    if not head.strip(_BLANK):
         raise Rejected("empty_file", "the file is empty", hint=_SAVE_AS)
     if head.startswith(b"PAR1"):
         return "parquet"
