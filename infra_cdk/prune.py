@@ -22,6 +22,9 @@ _DROPPED = (
     # Substrait's library stays: libarrow_python is linked against it.
     r"pyarrow/(libarrow_flight|libarrow_python_flight|libgandiva)\..*",
     r"pyarrow/(_flight|_substrait|gandiva)\.[^/]*so",
+    # Fonts, colour profiles, AVIF and windows: reading images needs none of them.
+    r"PIL/_(avif|imagingcms|imagingft|imagingtk)\.[^/]*so",
+    r"pillow\.libs/lib(avif|brotli|freetype|harfbuzz|lcms2|png)[^/]*",
     r"onnxruntime/(backend|datasets|quantization|tools|transformers)/.*",
 )
 RULES = re.compile("|".join(f"(?:{pattern})" for pattern in _DROPPED))
