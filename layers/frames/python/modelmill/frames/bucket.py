@@ -27,7 +27,7 @@ from modelmill.frames.transform import FALL, GIVEN, IDENTITY, IDENTITY_LOW, KEY,
 
 FOLD = "__fold__"
 """Column of the fold of a row, where the recipe asks for folds."""
-_PROFILED_ROWS = 1_000_000
+_PROFILED_ROWS = 200_000
 _INTERNAL = (ROW, KEY, LOW, IDENTITY, IDENTITY_LOW, FALL, GIVEN)
 _TRAIN, _VALIDATION, _TEST = range(len(SPLITS))
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
@@ -186,7 +186,7 @@ def _folds(ordered: _Ordered, codes: Integers, out: Booleans, decisions: Decisio
 
 
 def _profile(table: pa.Table, decisions: Decisions) -> Profile:
-    """Of the training rows, of a million at most: rows lie in the order of their digests, so these are any."""
+    """Of the training rows, of 200,000 at most: rows lie in the order of their digests, so these are any."""
     media = [column.name for column in decisions.inputs if column.kind in ("image", "audio")]
     left = [name for name in (*media, *decisions.kept, FOLD) if name in table.column_names]
     rows = table.drop_columns(left).slice(0, _PROFILED_ROWS // decisions.buckets)

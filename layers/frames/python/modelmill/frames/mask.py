@@ -20,6 +20,7 @@ from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
 from modelmill.core.model.recipe import Mask
 from modelmill.frames.numbered import Integers
+from modelmill.frames.numbers import parse_numbers
 from modelmill.frames.profile import ColumnProfile, Profile
 from modelmill.frames.read.reading import RAW_CHARACTERS, BadRow
 
@@ -141,6 +142,30 @@ class _Cells:
 
 def _cells(column: pa.Array, kinds: Sequence[Kind], pseudonyms: Pseudonyms, *, spare: bool) -> _Cells:
     """Pseudonyms within cells. Arrow finds the cells that may hold something; Python reads only those."""
+    if spare and parse_numbers(column).null_count == column.null_count:
+        return _Cells(column, None, Counter())
+    coded = _coded(column)
+    if coded is None:
+        return _distinct_cells(column, np.ones(len(column), np.int64), kinds, pseudonyms, spare=spare)
+    counts = np.bincount(coded.indices.drop_null().to_numpy(), minlength=len(coded.dictionary))
+    cells = _distinct_cells(coded.dictionary, counts, kinds, pseudonyms, spare=spare)
+    if cells.seen is None:
+        return _Cells(column, None, cells.found)
+    return _Cells(pc.take(cells.stored, coded.indices), pc.take(cells.seen, coded.indices), cells.found)
+
+
+def _coded(column: pa.Array) -> pa.DictionaryArray | None:
+    """The column as codes of its values, if they are so few that each is better looked at once."""
+    places = np.unique(np.linspace(0, max(0, len(column) - 1), _LOOKED_AT).astype(np.int64))
+    if len(column) < _LOOKED_AT or pc.count_distinct(column.take(pa.array(places))).as_py() > _LOOKED_AT // 4:
+        return None
+    return column.dictionary_encode()
+
+
+def _distinct_cells(
+    column: pa.Array, counts: Integers, kinds: Sequence[Kind], pseudonyms: Pseudonyms, *, spare: bool
+) -> _Cells:
+    """The same for cells each of which stands for so many rows."""
     changed = np.zeros(len(column), np.bool_)
     found: Counter[Kind] = Counter()
     stored, seen = [], []
@@ -149,7 +174,8 @@ def _cells(column: pa.Array, kinds: Sequence[Kind], pseudonyms: Pseudonyms, *, s
         masked, kinds_found = pseudonyms.mask(text, kinds)
         shown = kinds_of_pseudonyms(masked)
         if shown != text:
-            found.update(kinds_found)
+            for kind in kinds_found:
+                found[kind] += int(counts[place])
             changed[place] = True
             stored.append(masked)
             seen.append(shown)

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple, get_args
 
-from modelmill.core.data.mask_rules import BLANK, RULES, VIEW, Kind
+from modelmill.core.data.mask_rules import BLANK, RULES, VIEW, Kind, plain_email
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 VERSION = 1
@@ -62,6 +62,8 @@ def find(text: str, kinds: Collection[str] = KINDS) -> list[Find]:
     """Everything of these kinds, in order, without overlaps. What is a pseudonym already is left alone."""
     if not may_hold(text):
         return []
+    if (only := plain_email(text)) and "email" in kinds:
+        return [Find(0, len(text), "email", only)]
     view = text if text.isascii() else text.translate(VIEW)
     if "<" in view:
         view = _PSEUDONYM.sub(lambda found: BLANK * len(found[0]), view)

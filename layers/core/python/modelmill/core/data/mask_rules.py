@@ -73,6 +73,10 @@ _EMAIL = re.compile(
 )
 _FILES = frozenset({"png", "jpg", "jpeg", "gif", "svg", "webp", "bmp", "ico", "css", "js", "ts", "html", "json", "md",
                     "py", "txt", "xml", "yaml", "yml", "zip", "pdf", "mp", "wav", "php", "exe", "dll"})  # fmt: skip
+_PLAIN_EMAIL = re.compile(
+    r"([A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*)@(?:[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\.){1,4}([A-Za-z]{2,24})", re.ASCII
+)
+_LONGEST_PLAIN = 64
 _NOBODY = frozenset({"git", "svn", "hg"})
 _IBAN = re.compile(r"[0-9](?<=(?<![A-Za-z0-9])[A-Za-z]{2}[0-9])[0-9](?=[ -]?[A-Za-z0-9])")
 _IBAN_BODY = {
@@ -167,6 +171,13 @@ def _email(view: str) -> Iterator[Span]:
         if any(label[0] == "-" or label[-1] == "-" for label in labels):
             continue
         yield found.end(1) - len(local), found.end(), f"{local}@{found[2]}".lower()
+
+
+def plain_email(text: str) -> str | None:
+    """The normal form of a text that is one e-mail address without any oddity, as most are: the short way to a find."""
+    if "@" not in text or len(text) > _LONGEST_PLAIN or not (found := _PLAIN_EMAIL.fullmatch(text)):
+        return None
+    return None if found[1] in _NOBODY or found[2].lower() in _FILES else text.lower()
 
 
 def _iban(view: str) -> Iterator[Span]:
