@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from modelmill.frames.media import Media, find
 from modelmill.frames.media.cell import load_cell
@@ -129,6 +130,22 @@ def test_hostile_files_cost_their_row_and_say_why(tmp_path: Path, name: str, dat
     (cause,) = reading.facts.refused
     assert why in cause
     assert f"x/{name}" in reading.facts.warnings()[0].message
+
+
+def test_large_and_many_files_keep_their_order_and_numbers(tmp_path: Path) -> None:
+    files = {f"x/{n:04}.png": PNG for n in range(700)} | {"x/0300.png": b"", "x/0600.png": b""}
+    files["x/0002.png"] = encoded(picture(1, (3_000, 2_400)), "PNG", compress_level=1)
+    reading = read_media(found(tmp_path, files))
+    names = [row["image"].partition(":")[2] for row in rows_of(reading)]
+    assert names == sorted(set(files) - {"x/0300.png", "x/0600.png"})
+    assert [row.number for row in reading.bad] == [301, 601]
+    assert reading.facts.spreads["width"].most == 3_000
+
+
+def test_webp_may_have_fewer_pixels_because_it_takes_more_memory(tmp_path: Path) -> None:
+    image = Image.new("L", (5_200, 5_000))
+    assert one(tmp_path, "x/a.png", encoded(image, "PNG")).bad == []
+    assert one(tmp_path, "y/a.webp", encoded(image, "WEBP", quality=0, method=0)).bad
 
 
 def test_a_lying_header_costs_the_row_but_a_piped_one_does_not(tmp_path: Path) -> None:

@@ -95,6 +95,12 @@ def test_flac_and_silence(tmp_path: Path) -> None:
     assert (quiet.notes, quiet.print) == (("silent",), b"")
 
 
+def test_samples_of_any_size_are_the_same_sound(tmp_path: Path) -> None:
+    plain = seen(tmp_path, "a.wav", sound(tone(), coding="FLOAT")).print
+    huge = np.stack([tone() * np.float32(3e38)] * 2, axis=1)
+    assert near_pairs([plain], [seen(tmp_path, "b.wav", sound(huge, coding="FLOAT")).print], 0).count == 1
+
+
 def test_facts_are_the_same_in_one_or_in_parts(tmp_path: Path) -> None:
     files = {f"{label}/{n}.png": encoded(picture(n, (20 + 9 * n, 40)), "PNG") for label in "ab" for n in range(6)}
     files |= {"a/x.png": b"", "b/x.gif": frames("GIF")}

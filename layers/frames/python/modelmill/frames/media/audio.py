@@ -36,15 +36,16 @@ def inspect_audio(path: Path) -> Seen:
     """Decode a sound file. Raises BadMedia."""
     with path.open("rb") as file:
         form = _format(file)
-        heard: list[Samples] = []
-        frames, low, high = 0, np.inf, -np.inf
-        with _opened(file) as sound:
-            rate, channels, coding, declared = sound.samplerate, sound.channels, sound.subtype, sound.frames
-            for block in _blocks(sound):
-                if frames < _HEARD:
-                    heard.append(block.mean(axis=1))
-                frames += len(block)
-                low, high = min(low, float(block.min())), max(high, float(block.max()))
+    heard: list[Samples] = []
+    frames, low, high = 0, np.inf, -np.inf
+    # By its path: libsndfile then reads without calling Python, where what a broken file makes it ask for is an error.
+    with _opened(path) as sound:
+        rate, channels, coding, declared = sound.samplerate, sound.channels, sound.subtype, sound.frames
+        for block in _blocks(sound):
+            if frames < _HEARD:
+                heard.append(block.mean(axis=1, dtype=np.float64).astype(np.float32))
+            frames += len(block)
+            low, high = min(low, float(block.min())), max(high, float(block.max()))
     if not frames:
         raise BadMedia("no samples")
     if form == "FLAC" and frames < declared < _UNKNOWN_SIZE:
@@ -111,7 +112,7 @@ def _check_wave(file: BinaryIO, order: str) -> None:
     raise BadMedia("no samples")
 
 
-def _opened(file: BinaryIO) -> soundfile.SoundFile:
+def _opened(file: Path | BinaryIO) -> soundfile.SoundFile:
     try:
         sound = soundfile.SoundFile(file)
     except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError) as error:
@@ -148,10 +149,12 @@ def _words(error: Exception) -> str:
 def _fingerprint(samples: Samples, rate: int) -> bytes:
     """Whether, from one time to the next, a band grows more than the band above it (Haitsma, Kalker 2002)."""
     size = max(len(samples) // (GRID + 1), rate // 30)
-    padded = np.pad(samples, (0, max(0, size - len(samples))))
+    # Samples that are floating-point numbers may be of any size.
+    loudest = max(float(np.abs(samples).max()), float(np.finfo(np.float32).tiny))
+    padded = np.pad(samples / np.float32(loudest), (0, max(0, size - len(samples))))
     starts = np.linspace(0, len(padded) - size, GRID + 1).astype(np.int64)
     window = np.hanning(size).astype(np.float32)
-    spectra = np.stack([np.abs(np.fft.rfft(padded[start : start + size] * window)) ** 2 for start in starts])
+    spectra = np.abs(np.fft.rfft(np.stack([padded[start : start + size] for start in starts]) * window)) ** 2
     edges = np.geomspace(_LOWEST, _HIGHEST, GRID + 2) * size / rate
     # Bands narrower than a line of the spectrum, and those that a low rate does not have, repeat the nearest line.
     places = np.minimum(np.maximum.accumulate(edges.astype(np.int64)), spectra.shape[1] - 1)

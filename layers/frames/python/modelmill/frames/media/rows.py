@@ -14,7 +14,7 @@ from modelmill.core.data.accounts import Reason
 from modelmill.frames.media.facts import MediaFacts
 from modelmill.frames.media.files import Media
 from modelmill.frames.media.inspect import Checked, check_all
-from modelmill.frames.media.pointers import Resolver
+from modelmill.frames.media.pointers import Resolver, pointers
 from modelmill.frames.numbered import Integers, Numbered
 from modelmill.frames.read.names import Split
 from modelmill.frames.read.reading import RAW_CHARACTERS, BadRow, Reading
@@ -53,34 +53,38 @@ def _of_folders(media: Media, files: Mapping[str, str | None], reading: MediaRea
         )
 
 
-def link(media: Media, reading: Reading, columns: tuple[str, ...], table: str = "") -> MediaReading:
-    """A reading of a table in which cells of `columns` (see `pointers`) stand for files.
+def link(media: Media, reading: Reading, table: str = "") -> MediaReading:
+    """A reading of a table in which the cells that point to files stand for these.
 
-    `table` is the table's name: files beside it come first. Cells without a value stay so.
+    Which columns point is told by the first batch (see `pointers`). `table` is the table's name: files beside it come
+    first. Cells without a value stay so.
     """
     linked = MediaReading(warnings=reading.warnings, facts=MediaFacts(media.kind))
-    linked.batches = _Linker(media, columns, Resolver(media, table), linked).link(reading)
+    linked.batches = _Linker(media, Resolver(media, table), linked).link(reading, table)
     return linked
 
 
 class _Linker:
     """Puts media cells in place of the cells that point to files, batch by batch."""
 
-    def __init__(self, media: Media, columns: tuple[str, ...], resolver: Resolver, linked: MediaReading) -> None:
-        self._media, self._columns, self._resolver, self._linked = media, columns, resolver, linked
+    def __init__(self, media: Media, resolver: Resolver, linked: MediaReading) -> None:
+        self._media, self._resolver, self._linked = media, resolver, linked
+        self._columns: tuple[str, ...] | None = None
         # Name of a file → its cell, or None if it cannot be used: many rows may point to one file.
         self._known: dict[str, str | None] = {}
 
-    def link(self, reading: Reading) -> Iterator[pa.RecordBatch]:
+    def link(self, reading: Reading, table: str) -> Iterator[pa.RecordBatch]:
         numbered = Numbered(reading)
         for numbers, batch in numbered:
             self._linked.bad.extend(numbered.bad())
-            yield self._batch(numbers, batch)
+            if self._columns is None:
+                self._columns = pointers(self._media, batch, table)
+            yield self._batch(numbers, batch, self._columns)
         self._linked.bad.extend(numbered.bad())
 
-    def _batch(self, numbers: Integers, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _batch(self, numbers: Integers, batch: pa.RecordBatch, columns: tuple[str, ...]) -> pa.RecordBatch:
         lost: dict[int, BadRow] = {}
-        for column in self._columns:
+        for column in columns:
             cells = batch.column(column).to_pylist()
             names = [cell and self._resolver.find(cell) for cell in cells]
             self._look_at(name for name in names if name)
