@@ -65,7 +65,7 @@ class Decisions(BaseModel):
         return Plan(self.task, self.target, tuple(self.inputs), tuple(self.columns), tuple(self.warnings))
 
 
-def decide(scanned: Scan, recipe: Recipe, *, given: bool) -> Decisions:
+def decide(scanned: Scan, recipe: Recipe, *, given: bool, smallest_bucket: int = SMALLEST_BUCKET) -> Decisions:
     """Decide for an upload; `given` says that its files' names give the split. Raises Rejected, see `make_plan`."""
     profile, sample = scanned.profile, scanned.sample.table
     check_names(list(profile.columns), recipe.mask)
@@ -99,7 +99,7 @@ def decide(scanned: Scan, recipe: Recipe, *, given: bool) -> Decisions:
         time=_known(recipe.split.time, names, "split.time"),
         given=_known(recipe.split.column, names, "split.column"),
         seed=recipe.seed,
-        buckets=max(1, scanned.size // max(SMALLEST_BUCKET, min(LARGEST_BUCKET, scanned.size // BUCKETS))),
+        buckets=max(1, scanned.size // max(smallest_bucket, min(LARGEST_BUCKET, scanned.size // BUCKETS))),
         facts=facts,
         warnings=[
             *scanned.warnings,

@@ -1,12 +1,11 @@
 """Scanning: the rows of a part in; what must be known of the whole file before any row can be judged, out.
 
-`scan` reads and cleans a part; `merge` puts the scans of all parts together, in the order of the parts.
+`scan` reads and cleans a part; scans are merged in the order of the parts.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from itertools import accumulate
 
 import numpy as np
 import pyarrow as pa
@@ -52,7 +51,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What is known of some parts. `rows` are those of each part, readable or not; `size` is of their cells, in bytes."""
+    """What is known of some parts. `rows` are those of each part, readable or not; `size` is that of cells, in bytes."""
 
     rows: list[int]
     profile: Profile
@@ -65,6 +64,11 @@ class Scan:
     def read(self) -> int:
         """Rows of all parts."""
         return sum(self.rows)
+
+    @property
+    def firsts(self) -> list[int]:
+        """How many rows come before each part."""
+        return [0, *accumulate(self.rows)][:-1]
 
     def merge(self, other: "Scan") -> "Scan":
         """What is known of the parts of this one and the other, which come after."""
@@ -95,8 +99,3 @@ def scan(index: int, reading: Reading, settings: Clean, spill: Spill) -> Scan:
     spill.add_bad(rows.bad())
     spill.close()
     return Scan([rows.read], profile, sample, actions, reading.warnings, size)
-
-
-def merge(scans: Sequence[Scan]) -> Scan:
-    """The scans of all parts as one."""
-    return reduce(Scan.merge, scans)

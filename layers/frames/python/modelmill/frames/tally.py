@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from hashlib import sha256
 from typing import Any
 
@@ -157,8 +156,3 @@ def coded(target: pa.Array, decisions: Decisions) -> tuple[Integers, list[str]]:
         return np.zeros(len(target), np.int64), [ANY]
     coded = target.dictionary_encode()
     return coded.indices.to_numpy(zero_copy_only=False).astype(np.int64), coded.dictionary.to_pylist()
-
-
-def merge(tallies: Sequence[Tally]) -> Tally:
-    """The tallies of all parts, in their order, as one."""
-    return reduce(Tally.merge, tallies)

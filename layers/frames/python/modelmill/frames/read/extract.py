@@ -72,7 +72,7 @@ class Extraction:
             path, name, head = entry.path, entry.name, entry.head
         else:
             self._take(path.stat().st_size)
-            if not alone and packing_of(head) is None:
+            if not alone and packing_of(head) is None and isinstance(path, Path):
                 # Media are looked for by their names within the folder.
                 target = self._new(name)
                 target.symlink_to(path.resolve())

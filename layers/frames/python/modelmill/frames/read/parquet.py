@@ -22,7 +22,7 @@ def read_parquet(path: Path, groups: range | None = None) -> Reading:
 
 def _batches(path: Path, groups: range | None, reading: Reading) -> Iterator[pa.RecordBatch]:
     try:
-        with pa.parquet.ParquetFile(path) as file:
+        with open_parquet(path) as file:
             chosen = None if groups is None else list(groups)
             batches = file.iter_batches(batch_size=READ_ROWS, row_groups=chosen)
             read = 0
@@ -36,3 +36,8 @@ def _batches(path: Path, groups: range | None, reading: Reading) -> Iterator[pa.
         raise too_large() from None
     except (pa.ArrowException, OSError) as error:
         raise Rejected("damaged_file", f"the Parquet file cannot be read: {str(error)[:200]}", hint=_HINT) from None
+
+
+def open_parquet(path: Path) -> "pa.parquet.ParquetFile":
+    """The opened file, of which only what is asked for is read; also one that lies elsewhere and can be opened."""
+    return pa.parquet.ParquetFile(path if isinstance(path, Path) else path.open("rb"))
