@@ -22,9 +22,10 @@ from modelmill.core.data.version import DataWarning, Rows
 from modelmill.core.digest import digest_of
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import MAX_CLASSES, MIN_ROWS, MIN_ROWS_PER_CLASS
+from modelmill.frames.attached import Attached
 from modelmill.frames.bucket import Bucketed
 from modelmill.frames.decide import Decisions
-from modelmill.frames.leaks import check_leaks
+from modelmill.frames.leaks import check_leaks, check_media
 from modelmill.frames.mask import mask_warnings
 from modelmill.frames.numbered import ROW, Integers
 from modelmill.frames.profile import Profile
@@ -60,6 +61,8 @@ class Prepared:
     quarantined: list[dict[str, Any]]
     """The first rows of the quarantine."""
     pseudonyms: Pseudonyms
+    media: dict[str, Any] | None
+    """What profile.json says of the images or audio of the upload."""
 
     @property
     def plan(self) -> Plan:
@@ -88,6 +91,7 @@ def finish(
     given: Sequence[str | None],
     pseudonyms: Pseudonyms,
     folder: Path,
+    attached: Attached | None = None,
 ) -> Prepared:
     """Put everything together; `quarantine` are the files of lines, `given` the split of each part's file.
 
@@ -112,6 +116,7 @@ def finish(
         ),
         bucketed.profile,
         [
+            *_of_media(attached, parts, decisions),
             *check_leaks(parts, decisions.plan, by=decisions.by, group=decisions.group, counts=counts),
             *decisions.warnings,
             *mask_warnings(decisions.masks, tally.masked),
@@ -123,7 +128,32 @@ def finish(
         sample,
         first,
         pseudonyms,
+        None if attached is None else attached.document(_cells_of(sample, decisions)),
     )
+
+
+def _cells_of(rows: pa.Table, decisions: Decisions) -> list[tuple[str, str]]:
+    """Media cells with the target of their rows."""
+    names = [column.name for column in decisions.inputs if column.kind in ("image", "audio")]
+    targets = rows.column(decisions.target).to_pylist()
+    cells = rows.column(names[0]).to_pylist() if names else []
+    return [(cell, target) for cell, target in zip(cells, targets, strict=False) if cell]
+
+
+def _of_media(attached: Attached | None, parts: dict[str, pa.Table], decisions: Decisions) -> list[DataWarning]:
+    """What is known of the files, and whether such of both sides of the split are nearly the same."""
+    if attached is None:
+        return []
+    prints = {each.digest: each for each in attached.facts.prints}
+    train, test = (
+        [
+            prints[digest]
+            for cell, _ in _cells_of(parts[side], decisions)
+            if (digest := cell.partition(":")[0]) in prints
+        ]
+        for side in ("train", "test")
+    )
+    return [*check_media(attached.facts.kind, train, test), *attached.facts.warnings()]
 
 
 def _check_enough(bucketed: Bucketed, decisions: Decisions, reasons: Counter[Reason]) -> None:

@@ -10,15 +10,16 @@ from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow.parquet
 
 from modelmill.core.limits import MIB
+from modelmill.frames.media import Media
+from modelmill.frames.media.rows import link, read_media
 from modelmill.frames.read.delimited import read_rows, sniff_file
 from modelmill.frames.read.dialect import Dialect
 from modelmill.frames.read.encoding import Encoding, detect
 from modelmill.frames.read.file import read
 from modelmill.frames.read.json_rows import json_shape, looks_like_json, read_json
-from modelmill.frames.read.parquet import read_parquet
+from modelmill.frames.read.parquet import open_parquet, read_parquet
 from modelmill.frames.read.reading import Reading
 from modelmill.frames.read.source import sniff
 from modelmill.frames.read.unpack import DataFile
@@ -45,15 +46,24 @@ class Part:
     dialect: Dialect | None = None
 
 
-def part_bytes(size: int) -> int:
+def part_bytes(size: int, smallest: int = SMALLEST) -> int:
     """How large the parts of an upload of `size` bytes are."""
-    return max(SMALLEST, min(LARGEST, size // PARTS))
+    return max(smallest, min(LARGEST, size // PARTS))
 
 
-def list_parts(files: Sequence[DataFile]) -> list[Part]:
-    """The parts of an upload's files, in order; raises what readers raise when they open a file."""
-    size = part_bytes(sum(file.path.stat().st_size for file in files if file.kind == "table"))
+def list_parts(files: Sequence[DataFile], smallest: int = SMALLEST) -> list[Part]:
+    """The parts of an upload's tables, in order; raises what readers raise when they open a file.
+
+    No part has fewer than `smallest` bytes, but for the last of a file: who asks for other parts gets another version.
+    """
+    size = part_bytes(sum(file.path.stat().st_size for file in files if file.kind == "table"), smallest)
     return [part for file in files for part in _parts_of(file, size)]
+
+
+def media_parts(media: Media) -> list[Part]:
+    """The parts of class folders of images or audio: one for each split that the folders give."""
+    names = [(split, media.kind if split is None else f"{split}/") for split in media.splits or (None,)]
+    return [Part(DataFile(media.folder, name, split, media.kind), "whole", 0, 0) for split, name in names]
 
 
 def _parts_of(file: DataFile, size: int) -> Iterator[Part]:
@@ -71,7 +81,7 @@ def _parts_of(file: DataFile, size: int) -> Iterator[Part]:
 
 
 def _row_groups(file: DataFile, size: int) -> Iterator[Part]:
-    with pyarrow.parquet.ParquetFile(file.path) as opened:
+    with open_parquet(file.path) as opened:
         sizes = [opened.metadata.row_group(index).total_byte_size for index in range(opened.metadata.num_row_groups)]
     start = bytes_so_far = 0
     for index, group in enumerate(sizes):
@@ -131,14 +141,24 @@ def _row_ends(data: "np.ndarray[Any, np.dtype[np.uint8]]", start: int, quotes: i
     return int(newlines[outside][0]) + 1 if outside.any() else None
 
 
-def read_part(part: Part, scratch: Path) -> Reading:
-    """The rows of a part; numbers of rows count from 1 within it."""
+def read_part(part: Part, piece: Path, media: Media | None = None) -> Reading:
+    """The rows of a part; numbers of rows count from 1 within it. Where it is a range of bytes, `piece` holds these.
+
+    With the `media` of its upload they are rows of class folders, or cells that name files stand for these.
+    """
+    if media is None:
+        return _read(part, piece)
+    if part.file.kind != "table":
+        return read_media(media, part.file.split)
+    return link(media, _read(part, piece), part.file.name)
+
+
+def _read(part: Part, piece: Path) -> Reading:
     file, encoding = part.file, part.encoding
     if part.layout == "whole" or encoding is None:
         if part.layout == "parquet":
             return read_parquet(file.path, range(part.start, part.end))
         return read(file.path, file.name)
-    piece = scratch / f"{part.start:016x}.piece"
     _copy(file.path, part.start, part.end, piece)
     if part.dialect is None:
         reading = read_json(piece, encoding, "lines")

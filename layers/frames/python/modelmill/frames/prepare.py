@@ -16,14 +16,18 @@ from modelmill.core.data.accounts import UnusableData
 from modelmill.core.data.mask import Pseudonyms
 from modelmill.core.errors import Rejected
 from modelmill.core.model.recipe import Recipe
+from modelmill.frames import wire
+from modelmill.frames.attached import Attached
 from modelmill.frames.bucket import Bucketed
 from modelmill.frames.decide import decide
 from modelmill.frames.finish import Prepared, finish
-from modelmill.frames.parts import Part, list_parts
-from modelmill.frames.read.unpack import unpack
+from modelmill.frames.media.facts import MediaFacts
+from modelmill.frames.parts import Part, list_parts, media_parts
+from modelmill.frames.read.unpack import Unpacked, unpack
 from modelmill.frames.scan import Scan
+from modelmill.frames.scratch import read_examples
 from modelmill.frames.settle import settle
-from modelmill.frames.steps import Scratch, scan_part, transform_part, write_bucket_of
+from modelmill.frames.steps import WHOLE, Grain, Scratch, scan_part, transform_part, write_bucket_of
 from modelmill.frames.tally import Tally
 
 _MOST_THREADS = 4
@@ -40,14 +44,25 @@ def prepare(
     Raises Rejected, and UnusableData once the rows are counted.
     """
     (work / "unpacked").mkdir(parents=True)
-    unpacked = unpack(files, work / "unpacked")
-    parts = list_parts(unpacked.files)
+    return prepare_unpacked(unpack(files, work / "unpacked"), recipe, pseudonyms, work, target)
+
+
+def prepare_unpacked(
+    unpacked: Unpacked, recipe: Recipe, pseudonyms: Pseudonyms, work: Path, target: Path, grain: Grain = WHOLE
+) -> Prepared:
+    """The same for an upload that is unpacked already."""
+    media = unpacked.media
+    attached = None if media is None else Attached(media, MediaFacts(media.kind))
+    parts = list_parts(unpacked.files, grain.part) if unpacked.files or media is None else media_parts(media)
     scratch = Scratch(work)
-    scans = _each(lambda item: scan_part(item[0], item[1], recipe.clean, scratch), enumerate(parts))
+    # What passes from step to step passes as it does between functions, so that it is the same to the last bit.
+    scans = _each(
+        lambda item: wire.passed(scan_part(item[0], item[1], recipe.clean, scratch, attached)), enumerate(parts)
+    )
     scanned = reduce(Scan.merge, scans)
     scanned.warnings[:0] = unpacked.warnings
     try:
-        return _prepare(parts, scanned, recipe, pseudonyms, scratch, target)
+        return _prepare(parts, scanned, recipe, pseudonyms, scratch, target, grain.bucket, attached)
     except Rejected as cause:
         raise UnusableData(cause, scanned.read) from None
 
@@ -59,12 +74,16 @@ def _prepare(
     pseudonyms: Pseudonyms,
     scratch: Scratch,
     target: Path,
+    smallest_bucket: int,
+    attached: Attached | None,
 ) -> Prepared:
     given = [part.file.split for part in parts]
-    decisions = decide(scanned, recipe, given=any(given))
-    firsts = [sum(scanned.rows[:index]) for index in range(len(parts))]
+    decisions = decide(scanned, recipe, given=any(given), smallest_bucket=smallest_bucket)
+    firsts = scanned.firsts
     done = _each(
-        lambda item: transform_part(item[0], item[1], firsts[item[0]], decisions, recipe.mask, pseudonyms, scratch),
+        lambda item: wire.passed(
+            transform_part(item[0], item[1], firsts[item[0]], decisions, recipe.mask, pseudonyms, scratch, attached)
+        ),
         enumerate(parts),
     )
     tallied, files = Tally(), []
@@ -72,14 +91,19 @@ def _prepare(
         tallied = tallied.merge(part.tally)
         files.append((scratch.examples(index), part.offsets))
     settled = settle(tallied, decisions, recipe)
+
+    def write(bucket: int) -> Bucketed:
+        found = (read_examples(path, offsets, bucket) for path, offsets in files)
+        return wire.passed(write_bucket_of(bucket, found, decisions, settled, scratch, target))
+
     buckets = range(decisions.buckets)
-    written = _each(lambda bucket: write_bucket_of(bucket, files, decisions, settled, scratch, target), buckets)
+    written = _each(write, buckets)
     quarantine = [
         *(scratch.quarantine(index) for index in range(len(parts))),
         *(scratch.left_out(bucket) for bucket in buckets),
     ]
     bucketed = reduce(Bucketed.merge, written)
-    return finish(scanned, decisions, tallied, settled, bucketed, quarantine, given, pseudonyms, target)
+    return finish(scanned, decisions, tallied, settled, bucketed, quarantine, given, pseudonyms, target, attached)
 
 
 def _each(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

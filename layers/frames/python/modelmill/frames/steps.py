@@ -3,7 +3,7 @@
 scan (a part) → decide → transform (a part) → settle → write (a bucket) → finish
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,31 @@ import pyarrow.compute as pc
 
 from modelmill.core.data.mask import Pseudonyms
 from modelmill.core.model.recipe import Clean, Mask
+from modelmill.frames.attached import Attached
 from modelmill.frames.bucket import Bucketed, line, write_bucket, write_lines
-from modelmill.frames.decide import Decisions
+from modelmill.frames.clean import clean
+from modelmill.frames.decide import SMALLEST_BUCKET, Decisions
 from modelmill.frames.mask import mask_bad
-from modelmill.frames.numbered import ROW, Spill
-from modelmill.frames.parts import Part, read_part
+from modelmill.frames.media.rows import MediaReading
+from modelmill.frames.numbered import ROW, Numbered, Spill
+from modelmill.frames.parts import SMALLEST, Part, read_part
 from modelmill.frames.scan import Scan, scan
-from modelmill.frames.scratch import read_examples, write_examples
+from modelmill.frames.scratch import write_examples
 from modelmill.frames.settle import Settled
 from modelmill.frames.tally import Tallier, Tally
-from modelmill.frames.transform import CODE, CODES, USED, Media, transform
+from modelmill.frames.transform import CODE, CODES, USED, transform
+
+
+@dataclass(frozen=True, slots=True)
+class Grain:
+    """The smallest part of an upload and the smallest bucket of rows, in bytes: another grain makes another version."""
+
+    part: int = SMALLEST
+    bucket: int = SMALLEST_BUCKET
+
+
+WHOLE = Grain()
+"""Of every upload but those of tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +49,10 @@ class Scratch:
     def spill(self, index: int) -> Spill:
         """Clean rows of a part."""
         return Spill(self.folder, index)
+
+    def piece(self, index: int) -> Path:
+        """The bytes of a part while it is read."""
+        return self.folder / f"{index:05}.piece"
 
     def examples(self, index: int) -> Path:
         """Examples of a part."""
@@ -48,9 +67,25 @@ class Scratch:
         return self.folder / f"bucket-{bucket:05}.jsonl"
 
 
-def scan_part(index: int, part: Part, settings: Clean, scratch: Scratch) -> Scan:
+def scan_part(index: int, part: Part, settings: Clean, scratch: Scratch, attached: Attached | None = None) -> Scan:
     """Read and clean a part, and keep its rows in `scratch`."""
-    return scan(index, read_part(part, scratch.folder), settings, scratch.spill(index))
+    reading = read_part(part, scratch.piece(index), attached.media if attached else None)
+    scanned = scan(index, reading, settings, scratch.spill(index))
+    if attached and isinstance(reading, MediaReading):
+        attached.facts = attached.facts.merge(reading.facts)
+    scratch.piece(index).unlink(missing_ok=True)
+    return scanned
+
+
+def clean_part(index: int, part: Part, settings: Clean, scratch: Scratch) -> None:
+    """Read and clean a part again, where the rows that `scan_part` kept are not at hand."""
+    spill, rows = scratch.spill(index), Numbered(read_part(part, scratch.piece(index)))
+    for numbers, raw in rows:
+        spill.add(clean(raw, settings)[0], numbers)
+        spill.add_bad(rows.bad())
+    spill.add_bad(rows.bad())
+    spill.close()
+    scratch.piece(index).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +104,7 @@ def transform_part(
     settings: Mask,
     pseudonyms: Pseudonyms,
     scratch: Scratch,
-    media: Media | None = None,
+    attached: Attached | None = None,
 ) -> PartDone:
     """Turn the kept rows of a part into examples by bucket; rows that cannot be used go to the quarantine."""
     spill = scratch.spill(index)
@@ -79,7 +114,14 @@ def transform_part(
     lines = [line(row.number + first_row, row.reason, row.raw) for row in masked]
     examples = []
     for batch in spill.batches():
-        done = transform(batch, decisions, pseudonyms, first_row=first_row, given=part.file.split, media=media)
+        done = transform(
+            batch,
+            decisions,
+            pseudonyms,
+            first_row=first_row,
+            given=part.file.split,
+            load=attached.load if attached else None,
+        )
         tallier.add(done)
         is_used = pc.equal(done.examples.column(CODE), USED)
         if not pc.all(is_used).as_py():
@@ -100,14 +142,13 @@ def _unused(examples: pa.RecordBatch, shown: pa.RecordBatch) -> list[dict[str, A
 
 def write_bucket_of(
     bucket: int,
-    parts: Sequence[tuple[Path, Sequence[int]]],
+    found: Iterable[pa.Table | None],
     decisions: Decisions,
     settled: Settled,
     scratch: Scratch,
     folder: Path,
 ) -> Bucketed:
-    """Put together a bucket's examples of all parts (file and offsets of each), and store its rows in `folder`."""
-    found = [read_examples(path, offsets, bucket) for path, offsets in parts]
+    """Put together what was found of a bucket's examples in each part, in their order; store its rows in `folder`."""
     tables = [table for table in found if table is not None]
     if not tables:
         return Bucketed()

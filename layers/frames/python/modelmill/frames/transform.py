@@ -5,7 +5,7 @@ decisions alone.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from modelmill.core.data.mask import Pseudonyms
 from modelmill.core.data.mask_rules import Kind
 from modelmill.core.data.split import SPLITS
 from modelmill.core.limits import CELL_CHARACTERS
+from modelmill.core.model.spec import Column
 from modelmill.frames.clean import apply_target_form, none_as_null, parse_numbers, typed
 from modelmill.frames.decide import Decisions
 from modelmill.frames.digests import BYTES, Words, row_digests, word_digests
@@ -34,7 +35,7 @@ GIVEN, CODE = "\x1fgiven", "\x1fcode"
 USED = 0
 _NO_TIME = -(2.0**60)
 CODES: dict[Reason, int] = {reason: code for code, reason in enumerate(REASONS, start=1)}
-Media = Callable[[str], bytes]
+Load = Callable[[str], bytes]
 """Gives the bytes of a cell of an image or a sound."""
 
 
@@ -59,7 +60,7 @@ def transform(
     *,
     first_row: int = 0,
     given: str | None = None,
-    media: Media | None = None,
+    load: Load | None = None,
 ) -> Transformed:
     """Examples of clean rows with their numbers (column ROW).
 
@@ -67,7 +68,8 @@ def transform(
     """
     numbers = pc.add(batch.column(ROW), first_row)
     rows = _of_all_columns(batch, decisions)
-    content = row_digests(rows.columns, 0)
+    named = len(decisions.columns)
+    content = row_digests([*_without_paths(rows.columns[:named], decisions.columns), *rows.columns[named:]], 0)
     decided, stripped = _as_decided(rows, decisions)
     masked = mask_batch(decided, decisions.masks, pseudonyms)
     target = _target(decided.column(decisions.target), decisions)
@@ -78,7 +80,7 @@ def transform(
     identity = content if decisions.is_tabular else row_digests(seen, decisions.seed)
     code = _judge(inputs, target)
     columns = {
-        **dict(zip(inputs.schema.names, _with_media(inputs, decisions, media, code), strict=True)),
+        **dict(zip(inputs.schema.names, _with_media(inputs, decisions, load, code), strict=True)),
         decisions.target: target,
         **{name: masked.batch.column(name) for name in decisions.kept},
         ROW: numbers,
@@ -136,10 +138,14 @@ def _target(column: pa.Array, decisions: Decisions) -> pa.Array:
 def _seen(inputs: pa.RecordBatch, masked: Masked, decisions: Decisions) -> list[pa.Array]:
     """The inputs as a model reads them, with kinds in place of pseudonyms and a file's digest for its path and bytes."""
     seen = [masked.seen.get(name, column) for name, column in zip(inputs.schema.names, inputs.columns, strict=True)]
-    kinds = (column.kind for column in decisions.inputs)
+    return _without_paths(seen, decisions.inputs)
+
+
+def _without_paths(cells: Sequence[pa.Array], columns: Sequence[Column]) -> list[pa.Array]:
+    """Media cells without the path of their file, so that only its bytes count."""
     return [
-        pc.utf8_slice_codeunits(column, 0, 2 * BYTES) if kind in ("image", "audio") else column
-        for column, kind in zip(seen, kinds, strict=True)
+        pc.utf8_slice_codeunits(cell, 0, 2 * BYTES) if column.kind in ("image", "audio") else cell
+        for cell, column in zip(cells, columns, strict=True)
     ]
 
 
@@ -162,15 +168,15 @@ def _judge(inputs: pa.RecordBatch, target: pa.Array) -> "np.ndarray[tuple[int], 
     return code
 
 
-def _with_media(inputs: pa.RecordBatch, decisions: Decisions, media: Media | None, code: Integers) -> list[pa.Array]:
+def _with_media(inputs: pa.RecordBatch, decisions: Decisions, load: Load | None, code: Integers) -> list[pa.Array]:
     """Cells of images and sounds as the bytes of their files, for the rows that are used."""
     columns = []
     for column, kind in zip(inputs.columns, (each.kind for each in decisions.inputs), strict=True):
-        if kind not in ("image", "audio") or media is None:
+        if kind not in ("image", "audio") or load is None:
             columns.append(column)
             continue
         cells = zip(column.to_pylist(), code.tolist(), strict=True)
-        columns.append(pa.array([media(cell) if cell and not out else None for cell, out in cells], pa.large_binary()))
+        columns.append(pa.array([load(cell) if cell and not out else None for cell, out in cells], pa.large_binary()))
     return columns
 
 

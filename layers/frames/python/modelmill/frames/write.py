@@ -58,6 +58,7 @@ def document(prepared: Prepared) -> dict[str, Any]:
             "folds": prepared.settled.folds,
             "seed": decisions.seed,
         },
+        **({} if prepared.media is None else {"media": prepared.media}),
         "quarantine": first_rows(prepared.quarantined),
         "examples": prepared.sample.slice(0, EXAMPLES).to_pylist(),
         "used": statistics(
