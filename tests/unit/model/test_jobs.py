@@ -1,6 +1,7 @@
 """The jobs as the engines start them: data and a specification in S3, results and packages in S3."""
 
 import json
+import shutil
 
 import numpy as np
 import onnxruntime as ort
@@ -68,6 +69,26 @@ def test_the_same_data_recipe_and_seed_give_the_same_digest_in_another_run(cloud
         digests.add(cloud.json(f"default/runs/{run_id}/package.json")["digest"])
     assert len(weights) == 1
     assert len(digests) == 1
+
+
+def test_rows_in_several_files_train_the_same_model(cloud: Cloud) -> None:
+    folded = {split: {**cells, "__fold__": [0] * len(cells["label"])} for split, cells in MEASURED_SPLITS.items()}
+    # The last file of the test has no rows: a range of digests may hold none.
+    for run_id, splits, files in (("r1", MEASURED_SPLITS, 1), ("r2", folded, 30)):
+        cloud.put_run(run_id, TABULAR, MEASURED_INPUTS, splits, files)
+        assert cloud.job("train", run_id, "linear") == 0
+        assert cloud.job("package", run_id, "linear") == 0
+        (cloud.root / "checkpoints/linear.safetensors").unlink(missing_ok=True)
+        shutil.rmtree(cloud.root / "input")
+    first, second = (cloud.json(f"default/runs/{run_id}/package.json")["digest"] for run_id in ("r1", "r2"))
+    assert first == second
+
+
+def test_a_file_that_is_missing_fails_the_job(cloud: Cloud) -> None:
+    spec = cloud.put_run("r1", TEXT, REVIEW_INPUTS, REVIEW_SPLITS, 3)
+    objects.delete_all("data", f"{spec.data_prefix}train-00001-of-00003.parquet")
+    assert cloud.job("train", "r1", "ngram-linear") == 1
+    assert "train-00001" in cloud.json("default/runs/r1/candidates/ngram-linear/failure.json")["message"]
 
 
 def test_another_seed_gives_other_weights(cloud: Cloud) -> None:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from modelmill.aws import objects
 from modelmill.aws.records import pipelines
+from modelmill.core.data.split import files_of
 from modelmill.core.model.candidates import candidates_for
 from modelmill.core.model.recipe import Recipe, Task
 from modelmill.core.model.spec import Column, RunSpec
@@ -26,9 +27,9 @@ class Cloud:
     specs: dict[str, RunSpec] = field(default_factory=dict)
 
     def put_run(
-        self, run_id: str, task: Task, inputs: dict[str, str], splits: dict[str, Cells], **recipe: Any
+        self, run_id: str, task: Task, inputs: dict[str, str], splits: dict[str, Cells], files: int = 1, **recipe: Any
     ) -> RunSpec:
-        """Store a dataset version and the run's specification; the target column is `label`."""
+        """Store a dataset version (each split in so many files) and the run's specification; the target is `label`."""
         labels = sorted({label for cells in splits.values() for label in cells["label"]})
         spec = RunSpec(
             run_id=run_id,
@@ -36,6 +37,7 @@ class Cloud:
             dataset="things",
             dataset_version="v1",
             data_prefix="default/datasets/things/v1/",
+            files=files,
             model="things",
             task=task,
             target="label",
@@ -45,9 +47,12 @@ class Cloud:
             recipe=Recipe(**recipe),
         )
         for split, cells in splits.items():
-            sink = pa.BufferOutputStream()
-            pq.write_table(pa.table(cells), sink)
-            objects.put("data", f"{spec.data_prefix}{split}.parquet", sink.getvalue().to_pybytes())
+            table = pa.table(cells)
+            rows = -(-table.num_rows // files)
+            for index, name in enumerate(files_of(split, files)):
+                sink = pa.BufferOutputStream()
+                pq.write_table(table.slice(index * rows, rows), sink)
+                objects.put("data", spec.data_prefix + name, sink.getvalue().to_pybytes())
         objects.put("data", spec.data_prefix + "profile.bin", b"profile")
         objects.put("models", f"default/runs/{run_id}/spec.json", spec.model_dump_json().encode())
         self.specs[run_id] = spec

@@ -49,6 +49,7 @@ def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersi
         sources=list(run.sources),
         rows=prepared.rows,
         splits={name: counts.total() for name, counts in prepared.splits.items()},
+        files=prepared.decisions.buckets,
         columns=list(plan.columns),
         inputs=list(plan.inputs),
         task=plan.task,
@@ -73,6 +74,7 @@ def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersi
         dataset=run.dataset,
         dataset_version=version,
         data_prefix=prefix,
+        files=prepared.decisions.buckets,
         model=model,
         task=plan.task,
         target=plan.target,
@@ -80,6 +82,7 @@ def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersi
         labels=prepared.labels,
         candidates=candidates_for(plan.task, recipe.candidates),
         recipe=recipe,
+        html=prepared.decisions.html,
     )
     return document, spec
 

@@ -70,13 +70,14 @@ class Prepared:
         return self.decisions.plan
 
     def decided(self) -> dict[str, Any]:
-        """Task, target, inputs, classes and the number of rows in each split and of each reason, as JSON values."""
+        """Task, target, inputs, classes, files and the number of rows in each split and of each reason: JSON values."""
         return {
             "task": self.decisions.task,
             "target": self.decisions.target,
             "inputs": [column.model_dump() for column in self.decisions.inputs],
             "labels": self.labels,
             "splits": {name: counts.total() for name, counts in self.splits.items()},
+            "files": self.decisions.buckets,
             "quarantine": self.reasons,
         }
 
@@ -110,7 +111,7 @@ def finish(
         accounts(scanned.read, reasons.total()),
         labels,
         bucketed.splits,
-        {**reasons},
+        {str(reason): count for reason, count in reasons.items()},
         Profile(
             scanned.profile.rows, {n: c for n, c in scanned.profile.columns.items() if n not in decisions.masks.dropped}
         ),
@@ -200,7 +201,7 @@ def _merge_quarantine(files: Sequence[Path], sampled: Integers, target: Path) ->
 
 
 def _numbered(lines: Iterator[str]) -> Iterator[tuple[int, str]]:
-    """The number stands first in each line: {"row": 7, …"""
+    """Lines with their numbers, which stand first in each of them."""
     for text in lines:
         yield int(text[text.index(":") + 1 : text.index(",")]), text
 

@@ -42,7 +42,7 @@ def train(job: Job, spec: RunSpec) -> None:
     """Fit one candidate and store weights, preprocessing and validation scores under the run."""
     candidate = candidate_of(job, spec)
     with Stage(spec.tenant, spec.run_id, "train", candidate.name) as progress:
-        fetch(settings().data_bucket, spec, job.channel, ["train.parquet", "validation.parquet"])
+        fetch(settings().data_bucket, spec, job.channel, ["train", "validation"])
         train_rows, validation = read(job.channel, "train", spec), read(job.channel, "validation", spec)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         run = Run(spec.recipe.seed, device, progress.running, _checkpoints(job, spec, candidate))
@@ -82,7 +82,7 @@ def package(job: Job, spec: RunSpec) -> None:
 
     candidate = candidate_of(job, spec)
     with Stage(spec.tenant, spec.run_id, "evaluate") as progress:
-        fetch(settings().data_bucket, spec, job.channel, ["test.parquet", PROFILE])
+        fetch(settings().data_bucket, spec, job.channel, ["test"], [PROFILE])
         test = read(job.channel, "test", spec)
         preprocess = json.loads(objects.get(job.bucket, job.candidate_prefix + PREPROCESS))
         net = net_of(preprocess, load(objects.get(job.bucket, job.candidate_prefix + WEIGHTS)))

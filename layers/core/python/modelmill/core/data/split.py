@@ -11,6 +11,11 @@ def file_of(split: str, index: int = 0, buckets: int = 1) -> str:
     return f"{split}.parquet" if buckets == 1 else f"{split}-{index:05}-of-{buckets:05}.parquet"
 
 
+def files_of(split: str, files: int) -> list[str]:
+    """All files of a split of a version that has `files` of each, in the order of their rows."""
+    return [file_of(split, index, files) for index in range(files)]
+
+
 def split_sizes(rows: int, split: Split) -> tuple[int, int, int]:
     """Rows of one class for (train, validation, test), each at least one.
 

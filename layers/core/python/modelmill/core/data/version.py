@@ -41,6 +41,8 @@ class DatasetVersion(BaseModel):
     """The object that started the run, then, if it is the list of an upload's files, each of them."""
     rows: Rows
     splits: dict[str, int]
+    files: int = 1
+    """How many files each split has (`split.file_of`)."""
     columns: list[Column]
     """Every column of the file, used or not."""
     inputs: list[Column]

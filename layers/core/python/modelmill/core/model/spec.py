@@ -39,7 +39,9 @@ class RunSpec(BaseModel):
     dataset: str
     dataset_version: str
     data_prefix: str
-    """Key prefix in the data bucket of train.parquet, validation.parquet, test.parquet and profile.bin."""
+    """Key prefix in the data bucket of the files of each split (`split.file_of`) and of profile.bin."""
+    files: int = 1
+    """How many files each split has."""
     model: str
     task: Task
     target: str
