@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from modelmill.core.data.columns import ColumnSummary
 from modelmill.core.digest import canonical_json
-from modelmill.frames.clean import parse_numbers
+from modelmill.frames.numbers import parse_numbers
 from modelmill.frames.sketches import frequent_bytes, hll_bytes
 
 _DIGEST_K = 400

@@ -7,6 +7,7 @@ decisions alone.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,11 +20,12 @@ from modelmill.core.data.mask_rules import Kind
 from modelmill.core.data.split import SPLITS
 from modelmill.core.limits import CELL_CHARACTERS
 from modelmill.core.model.spec import Column
-from modelmill.frames.clean import apply_target_form, none_as_null, parse_numbers, typed
+from modelmill.frames.clean import apply_target_form, none_as_null, typed
 from modelmill.frames.decide import Decisions
 from modelmill.frames.digests import BYTES, Words, row_digests, word_digests
 from modelmill.frames.mask import Masked, mask_batch
-from modelmill.frames.numbered import ROW, Integers
+from modelmill.frames.numbered import ROW
+from modelmill.frames.numbers import parse_numbers
 from modelmill.frames.understand import parse_dates
 
 KEY, LOW, IDENTITY, IDENTITY_LOW = "\x1fkey", "\x1flow", "\x1fidentity", "\x1fidentity-low"
@@ -35,6 +37,7 @@ GIVEN, CODE = "\x1fgiven", "\x1fcode"
 USED = 0
 _NO_TIME = -(2.0**60)
 CODES: dict[Reason, int] = {reason: code for code, reason in enumerate(REASONS, start=1)}
+Codes = np.ndarray[Any, np.dtype[np.uint8]]
 Load = Callable[[str], bytes]
 """Gives the bytes of a cell of an image or a sound."""
 
@@ -149,7 +152,7 @@ def _without_paths(cells: Sequence[pa.Array], columns: Sequence[Column]) -> list
     ]
 
 
-def _judge(inputs: pa.RecordBatch, target: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
+def _judge(inputs: pa.RecordBatch, target: pa.Array) -> Codes:
     """The first reason that fits each row, as far as the row alone tells."""
     code = np.zeros(len(target), np.uint8)
     empty = np.ones(len(target), np.bool_)
@@ -159,16 +162,17 @@ def _judge(inputs: pa.RecordBatch, target: pa.Array) -> "np.ndarray[tuple[int], 
         if pa.types.is_large_string(column.type) and column.nbytes > CELL_CHARACTERS:
             long = pc.fill_null(pc.greater(pc.utf8_length(column), CELL_CHARACTERS), fill_value=False)
             too_long |= long.to_numpy(zero_copy_only=False)
-    for reason, where in (
+    reasons: tuple[tuple[Reason, np.ndarray[Any, np.dtype[np.bool_]]], ...] = (
         ("cell_too_long", too_long),
         ("no_usable_input", empty),
         ("missing_target", target.is_null().to_numpy(zero_copy_only=False)),
-    ):
+    )
+    for reason, where in reasons:
         code[where] = CODES[reason]
     return code
 
 
-def _with_media(inputs: pa.RecordBatch, decisions: Decisions, load: Load | None, code: Integers) -> list[pa.Array]:
+def _with_media(inputs: pa.RecordBatch, decisions: Decisions, load: Load | None, code: Codes) -> list[pa.Array]:
     """Cells of images and sounds as the bytes of their files, for the rows that are used."""
     columns = []
     for column, kind in zip(inputs.columns, (each.kind for each in decisions.inputs), strict=True):
@@ -188,7 +192,8 @@ def _fall(rows: pa.RecordBatch, decisions: Decisions, key: Words) -> Words:
         times = parse_numbers(column) if form is None else parse_dates(column, form)
         # Microseconds, shifted so that times before 1970 come first; a row without a time is the earliest.
         micros = np.nan_to_num(times.to_numpy(zero_copy_only=False) * 1e6, nan=_NO_TIME, posinf=_NO_TIME)
-        return (np.clip(micros, _NO_TIME, -_NO_TIME) - _NO_TIME).astype(np.uint64)
+        words: Words = (np.clip(micros, _NO_TIME, -_NO_TIME) - _NO_TIME).astype(np.uint64)
+        return words
     # Not the word that buckets are ranges of: each bucket has rows of every side.
     return key[:, 1]
 
@@ -199,9 +204,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-def _given(
-    rows: pa.RecordBatch, decisions: Decisions, given: str | None
-) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
+def _given(rows: pa.RecordBatch, decisions: Decisions, given: str | None) -> Codes:
     """The split that a column or the file's name gives; 0 where none does."""
     if decisions.by != "given":
         return np.zeros(rows.num_rows, np.uint8)
