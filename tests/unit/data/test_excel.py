@@ -117,7 +117,7 @@ def test_a_table_may_stand_anywhere(tmp_path: Path) -> None:
     ]
     other: Rows = [["c", "d"], [1, 2]]
     result = unpacked(tmp_path, workbook([], [["note"]], table, other))
-    assert rows_of(result) == [{"a": "1", "b": "x"}, {"a": "2", "b": "y"}]
+    assert rows_of(result) == [{"a": "1", "b": "x"}, {"a": "", "b": ""}, {"a": "2", "b": "y"}]
     assert [(warning.code, warning.message) for warning in result.warnings] == [
         ("sheets_left_out", "only sheet 'Sheet3' was read, not 'Sheet4'")
     ]

@@ -4,6 +4,7 @@ Where a part begins and ends follows from the file alone, never from who reads i
 every part gives the same rows, and what is merged in the order of the parts is the same to the last bit.
 """
 
+import codecs
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -100,7 +101,9 @@ def _pieces_of_text(file: DataFile, total: int, size: int) -> Iterator[Part]:
     layout: Layout = "json" if is_json else "delimited"
     dialect = None if layout == "json" else sniff_file(file.path, encoding, PurePath(file.name.lower()).suffix)
     quoting = "off" if dialect is None else dialect.quoting
-    bounds = list(boundaries(file.path, size, quoting))
+    # However many blank lines stand before the header, the first part has it.
+    first = 0 if dialect is None else dialect.skipped + len(codecs.BOM_UTF8)
+    bounds = [bound for bound in boundaries(file.path, size, quoting) if bound > first]
     for start, end in zip([0, *bounds], [*bounds, total], strict=True):
         yield Part(file, layout, start, end, encoding, dialect)
 

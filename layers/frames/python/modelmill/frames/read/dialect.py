@@ -24,6 +24,8 @@ _COMMA_WARNING = DataWarning(
     code="decimal_comma",
     message="numbers are written with a decimal comma (1,5); send them to the endpoint as JSON numbers (1.5)",
 )
+# What no name may hold: columns of ours begin with one, and JSON can write half of a surrogate pair.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _BY_SUFFIX = {".tsv": "\t", ".tab": "\t", ".csv": ","}
 
 
@@ -38,6 +40,8 @@ class Dialect:
     warnings: tuple[DataWarning, ...] = ()
     decimal_comma: bool = False
     """Numbers are written 1.234,5."""
+    skipped: int = 0
+    """Bytes of UTF-8 before the header: blank lines, and Excel's line `sep=;`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +105,17 @@ def _rank(attempt: _Attempt, attempts: list[_Attempt]) -> tuple[float, bool, boo
     return (share - 0.5 * broken, not swallowed, attempt.quoting != "off", len(attempt.rows[0]))
 
 
-def sniff_dialect(sample: str, suffix: str = "", *, complete: bool = True) -> Dialect:
-    """The dialect of a file that begins with `sample`.
+def sniff_dialect(sample: str, suffix: str = "", *, complete: bool = True, delimiter: str = "") -> Dialect:
+    """The dialect of a table that begins with `sample`.
 
-    `complete` says that the sample is the whole file; `suffix` breaks ties. Raises Rejected: one_column, no_header,
-    not_a_data_file, too_many_columns.
+    `complete` says that the sample is the whole file; `suffix` breaks ties, a `delimiter` that is told is the one.
+    Raises Rejected: one_column, no_header, not_a_data_file, too_many_columns.
     """
     # The csv module's limit is per process; ours is the larger one everywhere.
     csv.field_size_limit(max(csv.field_size_limit(), CELL_CHARACTERS, SAMPLE_BYTES))
     text = sample if complete else sample[: sample.rfind("\n") + 1] or sample
     preferred = _BY_SUFFIX.get(suffix)
-    delimiters = sorted(_DELIMITERS, key=lambda delimiter: delimiter != preferred)
+    delimiters = [delimiter] if delimiter else sorted(_DELIMITERS, key=lambda mark: mark != preferred)
     attempts = _attempts(text, delimiters)
     if not attempts:
         raise Rejected(
@@ -184,19 +188,21 @@ def _is_name(cell: str, column: list[str]) -> bool:
 
 
 def unique_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[DataWarning, ...]]:
-    """Trimmed names, `column_N` for an empty one, `_2`, `_3` … after a name that was there already."""
+    """Trimmed names without control characters, `column_N` for an empty one, `_2`, `_3` … after one that was there."""
     taken: dict[str, None] = {}
     changed = []
     for number, raw in enumerate(names, start=1):
-        base = name = raw.strip().strip("\ufeff")[:_NAME_CHARACTERS] or f"column_{number}"
+        trimmed = raw.strip().strip("\ufeff")[:_NAME_CHARACTERS]
+        base = name = " ".join(_CONTROL.split(trimmed)).strip() or f"column_{number}"
         again = 1
         while name in taken:
             again += 1
             name = f"{base}_{again}"
-        if name != base:
+        if name != (trimmed or base):
             changed.append(name)
         taken[name] = None
     if not changed:
         return tuple(taken), ()
-    text = f"column names that were there already got a number: {', '.join(changed[:20])}"
+    shown = ", ".join(changed[:20])
+    text = f"column names that were there already got a number, control characters in names became spaces: {shown}"
     return tuple(taken), (DataWarning(code="column_renamed", message=text),)

@@ -79,13 +79,15 @@ def _cell(value: Any) -> str:
 
 
 def _rows(sheet: python_calamine.CalamineSheet) -> Iterator[list[str]]:
-    """Rows that are not empty, from the first one with two cells on: what stands above is a title."""
+    """Rows from the first one with two cells on: what stands above is a title.
+
+    An empty row is one, too: the library does not tell it from a row of errors, and so numbers are those of the sheet.
+    """
     started = False
     for values in sheet.iter_rows():
         row = [_cell(value) for value in values]
-        filled = sum(map(bool, row))
-        started = started or filled > 1
-        if started and filled:
+        started = started or sum(map(bool, row)) > 1
+        if started:
             yield row
 
 
