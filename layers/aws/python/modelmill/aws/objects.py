@@ -1,14 +1,17 @@
 """S3: keys in, bytes, streams and presigned links out."""
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlencode
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
 
 from modelmill.aws.clients import client
 from modelmill.core.limits import MIB, PRESIGNED_SECONDS
 
+_ATTEMPTS = 4
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 # The second code: another write of the same key was under way, and won.
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
@@ -59,9 +62,35 @@ def download(bucket: str, key: str, path: Path, version_id: str | None = None) -
             file.write(chunk)
 
 
-def put(bucket: str, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+def get_range(bucket: str, key: str, start: int, end: int, version_id: str | None = None) -> bytes:
+    """The object's bytes from `start` to before `end`; raises FileNotFoundError if there is none."""
+    extra = {"VersionId": version_id} if version_id else {}
+    for attempt in count(1):
+        try:
+            body = client("s3").get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}", **extra)["Body"]
+            return cast(bytes, body.read())
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                raise FileNotFoundError(f"s3://{bucket}/{key}") from error
+            raise
+        except (HTTPClientError, IncompleteReadError):
+            # A body that breaks off is not asked for again by botocore itself.
+            if attempt == _ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
+
+
+def put(
+    bucket: str,
+    key: str,
+    data: bytes,
+    content_type: str = "application/octet-stream",
+    *,
+    tag: tuple[str, str] | None = None,
+) -> None:
     """Store bytes under a key."""
-    client("s3").put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+    extra = {"Tagging": urlencode([tag])} if tag else {}
+    client("s3").put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type, **extra)
 
 
 def put_new(bucket: str, key: str, data: bytes, content_type: str = "application/octet-stream") -> bool:
@@ -76,17 +105,23 @@ def put_new(bucket: str, key: str, data: bytes, content_type: str = "application
     return True
 
 
-def upload(bucket: str, key: str, path: Path) -> None:
+def upload(bucket: str, key: str, path: Path, *, tag: tuple[str, str] | None = None) -> None:
     """Store a file under a key (multipart when it is large); a page for people is one that a browser shows."""
-    extra = {"ContentType": "text/html; charset=utf-8"} if path.suffix == ".html" else None
+    extra = {"ContentType": "text/html; charset=utf-8"} if path.suffix == ".html" else {}
+    if tag:
+        extra["Tagging"] = urlencode([tag])
     client("s3").upload_file(str(path), bucket, key, ExtraArgs=extra)
 
 
 def copy(source: tuple[str, str], target: tuple[str, str], version_id: str | None = None) -> None:
-    """Copy an object inside S3; the bytes do not come here. Raises FileNotFoundError if there is no source."""
+    """Copy an object inside S3; the bytes do not come here, and its tags do not come along.
+
+    Raises FileNotFoundError if there is no source.
+    """
     origin = {"Bucket": source[0], "Key": source[1], **({"VersionId": version_id} if version_id else {})}
     try:
-        client("s3").copy(origin, *target)
+        # A tag may say that the source is to be removed: that is not true of the copy.
+        client("s3").copy(origin, *target, ExtraArgs={"TaggingDirective": "REPLACE"})
     except ClientError as error:
         if error.response["Error"]["Code"] in _MISSING:
             raise FileNotFoundError(f"s3://{source[0]}/{source[1]}") from error

@@ -1,8 +1,8 @@
 """What passes between steps, as bytes and back: scans, tallies, what became of buckets, and refusals.
 
-A value is one Arrow stream: its rows (of a sample, of a class's falls) with a JSON document beside them, in the schema's
-metadata; sketches in their own bytes. Equal values are equal bytes, and what was read back merges as what was written:
-so every engine passes values on in this form, also the one that keeps them in memory (`passed`).
+A value is one Arrow stream: its rows (of a sample, of a class's falls), and a JSON document in the schema's metadata;
+sketches in their own bytes. Equal values are equal bytes. A sketch that was read back may merge otherwise than the one
+that was written, to the last bit: so every engine passes values on so, also where they stay in memory (`passed`).
 """
 
 import base64
@@ -113,6 +113,7 @@ def _of_tally(tally: Tally) -> Contents:
         "classes": [[name, each.falls is not None] for name, each in tally.classes.items()],
         "identities": _text(hll_bytes(tally.identities)),
         "times": _text(tally.times.serialize()),
+        "untimed": tally.untimed,
         "masked": [[name, _pairs(kinds)] for name, kinds in tally.masked.items()],
         "stripped": _pairs(tally.stripped),
     }
@@ -140,6 +141,7 @@ def _tally(document: Mapping[str, Any], rows: pa.Table) -> Tally:
         classes,
         ds.hll_sketch.deserialize(_bytes(document["identities"])),
         ds.tdigest_double.deserialize(_bytes(document["times"])),
+        document["untimed"],
         {name: _counter(kinds) for name, kinds in document["masked"]},
         _counter(document["stripped"]),
     )
