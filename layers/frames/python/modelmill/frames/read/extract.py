@@ -21,6 +21,7 @@ import pyarrow as pa
 from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import MIB, UNPACK_FREE_BYTES, UNPACK_RATIO, UNPACKED_BYTES
+from modelmill.frames.media.files import kind_of
 from modelmill.frames.read.archive import Member, TooLarge, damaged, is_workbook, members, packing_of
 from modelmill.frames.read.excel import convert
 from modelmill.frames.read.names import is_ignored, safe_name
@@ -99,7 +100,8 @@ class Extraction:
         except TooLarge:
             raise
         except Rejected as error:
-            self.skipped.append((name, error))
+            # Without what it was raised through: a hundred thousand of these would keep all of that alive.
+            self.skipped.append((name, error.with_traceback(None)))
 
     def _plain(self, entry: Entry) -> Entry:
         """The entry itself, or a workbook as CSV; whatever is still packed is refused."""
@@ -140,7 +142,8 @@ class Extraction:
     def _write(self, source: IO[bytes], name: str) -> Entry:
         """Store a stream, decompressed if it is gzip or zstd, and close it; what is damaged leaves no file."""
         with io.BufferedReader(cast(io.RawIOBase, source), MIB) as stream:
-            if not (start := _peek(stream)):
+            # An empty image is a row that cannot be used, as a damaged one is; an empty table is nothing.
+            if not (start := _peek(stream)) and kind_of(name) is None:
                 raise Rejected("empty_file", "it is empty", hint="upload files with rows")
             packing = packing_of(start)
             if packing in ("gzip", "zstd") and PurePosixPath(name).suffix.lower() in _COMPRESSED:

@@ -14,6 +14,7 @@ _SPLITS: dict[str, Split] = {
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _WORDS = re.compile(r"[^a-z]+")
 _NOT_DATA = {"thumbs.db", "desktop.ini", "__macosx"}
@@ -32,7 +33,7 @@ def safe_name(name: str) -> str:
         raise _unsafe("it leads out of the archive")
     if not parts or too_long:
         raise _unsafe("it is empty or too long")
-    if any(unicodedata.category(character) == "Cc" for character in path):
+    if _CONTROL.search(path):
         raise _unsafe("it has control characters")
     return "/".join(parts)
 
@@ -43,7 +44,7 @@ def _unsafe(why: str) -> Rejected:
 
 def is_ignored(name: str) -> bool:
     """True for what systems and people put beside data: hidden files, Spark's `_SUCCESS`, thumbnails, READMEs."""
-    parts = PurePosixPath(name.lower()).parts
+    parts = name.lower().split("/")
     hidden = any(part.startswith(".") or part in _NOT_DATA for part in parts)
     return hidden or parts[-1].startswith("_") or bool(_ABOUT.match(parts[-1]))
 
