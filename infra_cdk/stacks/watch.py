@@ -122,7 +122,7 @@ class WatchStack(Stack):
             "UnclosedRunsWaiting": self.unclosed.metric_approximate_number_of_messages_visible(
                 statistic="Maximum", period=period
             ),
-            # An upload that was rejected is no fault: its execution succeeds, and its record has the reason.
+            # Data that was rejected, or only stored, is no fault: the execution succeeds, the record has the reason.
             "PipelineFailures": pipeline("ExecutionsFailed"),
             "PipelineTimeouts": pipeline("ExecutionsTimedOut"),
             "PredictErrors": serve.predict.metric_errors(statistic="Sum", period=period),

@@ -17,7 +17,7 @@ logger = Logger(service="conclude")
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """`{"status": "SUCCEEDED" | "FAILED" | "CANCELLED", "rejected", "reason"}`; a closed run stays as it is."""
+    """`{"status": "SUCCEEDED" | "FAILED" | "CANCELLED", "fault", "reason"}`; a closed run stays as it is."""
     ending = Ending.of(event)
     tenant, run_id = ending.state["tenant"], ending.state["run_id"]
     status, reason = ending.run_status(), _reason(ending, tenant, run_id)
@@ -28,7 +28,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         if status != "CANCELLED":
             print(emf_line(int(time.time() * 1_000), {"tenant": tenant}, {metric: (1, "Count")}))  # noqa: T201
         logger.info("closed", extra={"run_id": run_id, "status": status, "code": (reason or {}).get("code")})
-    return {"status": status, "rejected": not ending.is_fault, "reason": reason}
+    return {"status": status, "fault": ending.is_fault, "reason": reason}
 
 
 def _reason(ending: Ending, tenant: str, run_id: str) -> dict[str, Any] | None:

@@ -53,7 +53,7 @@ def failure_of(candidate: str, reason: dict[str, str]) -> None:
 
 
 def test_a_run_that_went_well(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(ENDED) == {"status": "SUCCEEDED", "rejected": False, "reason": None}
+    assert run(ENDED) == {"status": "SUCCEEDED", "fault": False, "reason": None}
     closed = record()
     expected = {
         "status": "SUCCEEDED",
@@ -66,7 +66,7 @@ def test_a_run_that_went_well(capsys: pytest.CaptureFixture[str]) -> None:
         "model": {"name": "reviews", "version": "1", "metrics": {}},
     }
     assert {name: closed[name] for name in expected} == expected
-    assert run(ENDED) == {"status": "SUCCEEDED", "rejected": False, "reason": None}
+    assert run(ENDED) == {"status": "SUCCEEDED", "fault": False, "reason": None}
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert [(line["tenant"], line["PipelineSucceeded"]) for line in lines] == [("default", 1)]
 
@@ -81,12 +81,28 @@ def test_a_refusal_keeps_the_file_with_the_reason(
     rejected = {"status": "rejected", "reason": reason, **({"rows": rows} if stage == "preprocess" else {})}
     state = until(stage) | {"upload": upload, stage: rejected}
     for _ in range(2):
-        assert run(state) == {"status": "FAILED", "rejected": stage == "preprocess", "reason": reason}
+        assert run(state) == {"status": "FAILED", "fault": stage == "select", "reason": reason}
     assert (record()["status"], record()["reason"], record()["model"]) == ("FAILED", reason, None)
     assert record()["rows"]["read"] == (9 if stage == "preprocess" else 8000)
     assert objects.get(DATA, KEPT) == b"refused bytes"
     assert json.loads(objects.get(DATA, f"{KEPT}.reason.json")) == reason
     assert capsys.readouterr().out.count('"PipelineFailed": 1') == 1
+
+
+def test_stored_data_without_a_model_family_ends_the_run_and_is_nobodys_fault(upload: dict[str, Any]) -> None:
+    """The workflow goes from `Preprocessed?` straight to Conclude: the version is named, the upload is no suspect."""
+    reason = {"code": "no_candidates", "message": "no model family learns it", "hint": "see modelmill datasets"}
+    prepared = ENDED["preprocess"] | {"status": "stored", "reason": reason, "candidates": []}
+    for _ in range(2):
+        assert run(until("train") | {"upload": upload, "preprocess": prepared}) == {
+            "status": "FAILED",
+            "fault": False,
+            "reason": reason,
+        }
+    closed = record()
+    assert (closed["status"], closed["reason"], closed["model"]) == ("FAILED", reason, None)
+    assert (closed["dataset_version"], closed["rows"]) == (prepared["dataset_version"], prepared["rows"])
+    assert list(objects.keys(DATA, "")) == []
 
 
 def test_a_refused_file_that_was_removed_still_has_its_reason(upload: dict[str, Any]) -> None:
@@ -113,7 +129,7 @@ def test_a_refused_file_that_was_removed_still_has_its_reason(upload: dict[str, 
 def test_a_fault_has_a_sentence_and_no_stack_trace(error: dict[str, str], code: str, message: str) -> None:
     pipelines.report_stage("default", RUN, "register", "RUNNING")
     answer = run(until("register", error=error))
-    assert answer["status"] == "FAILED"
+    assert (answer["status"], answer["fault"]) == ("FAILED", True)
     assert (answer["reason"]["code"], answer["reason"]["message"]) == (code, f"register: {message}")
     (stage,) = record()["stages"]
     assert (stage["status"], stage["message"]) == ("FAILED", f"register: {message}")

@@ -42,10 +42,11 @@ DIFF: dict[str, Any] = {"dataset": "d"} | diff(
 
 
 class FakeApi:
-    """`outcome` is what the next run ends with; `faults` are statuses answered before the truth."""
+    """`outcome` is what the next run ends with (`reason`, if it fails); `faults` are answered before the truth."""
 
     def __init__(self) -> None:
         self.outcome = "SUCCEEDED"
+        self.reason = {"code": "one_class", "message": "only one class", "hint": "send more"}
         self.faults: list[tuple[int, Any]] = []
         self.uploads: dict[str, bytes] = {}
         self.recipes: dict[str, str] = {}
@@ -154,7 +155,7 @@ class FakeApi:
             "dataset": key.split("/")[1],
             "dataset_version": "v1",
             "stages": stages,
-            "reason": {"code": "one_class", "message": "only one class", "hint": "send more"} if failed else None,
+            "reason": self.reason if failed else None,
             "rows": {"read": 3, "used": 2, "quarantined": 1},
             "warnings": [{"code": "w", "message": "look"}],
             "task": "text-classification",

@@ -80,7 +80,7 @@ def test_states_are_the_stages_of_the_life_cycle_in_order() -> None:
 def test_every_state_is_reached_and_every_path_ends_by_conclude() -> None:
     assert reachable(MACHINE["StartAt"]) == set(TOP)
     ends = {name for name, state in TOP.items() if state["Type"] in ("Succeed", "Fail")}
-    assert ends == {"Succeeded", "Rejected", "Failed"}
+    assert ends == {"Succeeded", "DataEnded", "Failed"}
     assert not ends & reachable(MACHINE["StartAt"], without="Conclude")
 
 
@@ -256,16 +256,17 @@ def test_rejected_data_goes_to_conclude(name: str, then: str) -> None:
     key = {"Preprocessed?": "preprocess", "Selected?": "select"}[name]
     assert branch["Next"] == then
     assert evaluate(branch["Condition"], INPUT) is True
-    assert evaluate(branch["Condition"], INPUT | {key: {"status": "rejected"}}) is False
+    for status in ("rejected", "stored"):
+        assert evaluate(branch["Condition"], INPUT | {key: {"status": status}}) is False
     assert TOP[name]["Default"] == "Conclude"
 
 
 @pytest.mark.parametrize(
-    ("status", "rejected", "end"),
-    [("SUCCEEDED", False, "Succeeded"), ("FAILED", True, "Rejected"), ("FAILED", False, "Failed")],
+    ("status", "fault", "end"),
+    [("SUCCEEDED", False, "Succeeded"), ("FAILED", False, "DataEnded"), ("FAILED", True, "Failed")],
 )
-def test_only_a_fault_fails_the_execution(status: str, rejected: bool, end: str) -> None:
-    state = INPUT | {"conclude": {"status": status, "rejected": rejected, "reason": None}}
+def test_only_a_fault_fails_the_execution(status: str, fault: bool, end: str) -> None:
+    state = INPUT | {"conclude": {"status": status, "fault": fault, "reason": None}}
     choices = TOP["Concluded?"]["Choices"]
     met = [choice["Next"] for choice in choices if evaluate(choice["Condition"], state) is True]
     assert [*met, TOP["Concluded?"]["Default"]][0] == end

@@ -109,5 +109,5 @@ def _no_candidates(version: DatasetVersion) -> Rejected:
     return Rejected(
         "no_candidates",
         f"no model family of this release learns {version.task}; the data is stored as version {version.version}",
-        hint=f"see `modelmill datasets show {version.dataset} {version.version}`",
+        hint=f"see it with `modelmill report {version.dataset}` and `modelmill datasets show {version.dataset}`",
     )

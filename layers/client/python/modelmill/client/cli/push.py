@@ -74,12 +74,12 @@ def _tenths() -> Callable[[int, int], None]:
 
 
 def _follow(mill: Any, key: str) -> Run:
-    """Wait for a run, saying each stage as it begins and ends."""
-    said: set[tuple[str, str | None, str]] = set()
+    """Wait for a run, saying each stage as it begins and ends, and each quarter of a long one."""
+    said: set[tuple[str, str | None, str, int]] = set()
 
     def seen(run: Run) -> None:
         for stage in run.stages:
-            mark = (stage.stage, stage.candidate, stage.status)
+            mark = (stage.stage, stage.candidate, stage.status, int(4 * (stage.fraction or 0)))
             if mark not in said:
                 said.add(mark)
                 note(f"  {stage.status.lower():<10} {stage_name(stage):<22} {stage.message}".rstrip())
@@ -90,6 +90,8 @@ def _follow(mill: Any, key: str) -> Run:
 
 
 def _show_result(result: dict[str, Any], waited: bool) -> None:
+    for warning in result.get("warnings", []):
+        console().print(f"warning: {warning['message']}", markup=False)
     if not waited:
         console().print(f"{result['key']}: follow it with: modelmill runs", markup=False)
     elif result["status"] == "SUCCEEDED":
@@ -99,7 +101,9 @@ def _show_result(result: dict[str, Any], waited: bool) -> None:
         console().print(line, markup=False)
     else:
         reason = result["reason"] or {}
-        console().print(f"{result['status']}: {reason.get('message', 'no reason was given')}", markup=False)
+        # Nothing is wrong with the data then: they are stored like any other.
+        what = "no model" if reason.get("code") == "no_candidates" else result["status"]
+        console().print(f"{what}: {reason.get('message', 'no reason was given')}", markup=False)
         if reason.get("hint"):
             console().print(f"hint: {reason['hint']}", markup=False)
 

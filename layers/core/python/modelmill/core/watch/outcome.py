@@ -59,8 +59,9 @@ class Ending:
 
     @property
     def is_fault(self) -> bool:
-        """False if the data ended the run: refused, or stored as a version that no model family can learn from yet."""
-        return (self.state.get("preprocess") or {}).get("status") not in ("rejected", "stored")
+        """True if the run failed and not by its data (refused, or stored while no model family learns such yet)."""
+        by_data = (self.state.get("preprocess") or {}).get("status") in ("rejected", "stored")
+        return self.run_status() == "FAILED" and not by_data
 
     @property
     def succeeded(self) -> bool:
