@@ -24,8 +24,10 @@ def event(name: str) -> Any:
 
 def handler_of(function: str) -> Handler:
     """The handler of `functions/data/{function}`, loaded under a name of its own."""
-    name = f"data_{function}_handler"
-    spec = importlib.util.spec_from_file_location(name, ROOT / "functions/data" / function / "handler.py")
+    name, folder = f"data_{function}_handler", ROOT / "functions/data" / function
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    spec = importlib.util.spec_from_file_location(name, folder / "handler.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from modelmill.aws import objects
+from modelmill.aws.remote import Remote
 from modelmill.core.data.sources import Source, read_marker
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import FETCH_BYTES, MARKER_BYTES, MIB, RECIPE_BYTES
@@ -57,9 +58,8 @@ def fetch(upload: dict[str, Any], folder: Path, found: Sequence[Source] | None =
     A file of several lies at `folder / name`. `found` are the upload's `sources` if the caller has them. Raises
     Rejected: file_too_large, upload_missing, and what `sources` raises.
     """
-    announced, *files = found or sources(upload)
-    wanted = files or [announced]
-    total = sum(source.size or 0 for source in wanted)
+    wanted = named(found or sources(upload))
+    total = sum(source.size or 0 for source, _ in wanted)
     if total > FETCH_BYTES:
         raise Rejected(
             "file_too_large",
@@ -67,14 +67,25 @@ def fetch(upload: dict[str, Any], folder: Path, found: Sequence[Source] | None =
             limit=FETCH_BYTES,
             hint=f"at most {FETCH_BYTES // MIB} MiB: gzip it, or upload a sample of the rows",
         )
-    if not files:
-        placed = [(folder / "upload", PurePosixPath(announced.key).name)]
-    else:
-        names = [source.key.removeprefix(UploadKey.parse(announced.key).files) for source in files]
-        placed = [(folder / name, name) for name in names]
+    # A name that a person chose is none for a file of ours, unless it must be told from others.
+    placed = [(folder / (name if len(wanted) > 1 else "upload"), name) for _, name in wanted]
     with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(_download, wanted, [path for path, _ in placed]))
+        list(pool.map(_download, [source for source, _ in wanted], [path for path, _ in placed]))
     return placed
+
+
+def named(found: Sequence[Source]) -> list[tuple[Source, str]]:
+    """The files among an upload's `sources`, each with its name within the upload."""
+    announced, *files = found
+    if not files:
+        return [(announced, PurePosixPath(announced.key).name)]
+    folder = UploadKey.parse(announced.key).files
+    return [(source, source.key.removeprefix(folder)) for source in files]
+
+
+def remote(source: Source) -> Path:
+    """A file of an upload where it lies, to be read in ranges."""
+    return Remote(source.bucket, source.key, source.version_id, source.size or 0).as_path()
 
 
 def _download(source: Source, path: Path) -> None:

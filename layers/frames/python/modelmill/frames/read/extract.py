@@ -72,12 +72,7 @@ class Extraction:
                 entry = self._write(file, name)
             path, name, head = entry.path, entry.name, entry.head
         else:
-            self._take(path.stat().st_size)
-            if not alone and packing_of(head) is None and isinstance(path, Path):
-                # Media are looked for by their names within the folder.
-                target = self._new(name)
-                target.symlink_to(path.resolve())
-                path = target
+            path = self._at_hand(path, name, head, alone=alone)
         packing = packing_of(head)
         if packing == "tar" or (packing == "zip" and not is_workbook(path)):
             prefix = "" if alone else PurePosixPath(name).stem + "/"
@@ -86,6 +81,18 @@ class Extraction:
             self._discard(path)
         else:
             self.entries.append(self._plain(Entry(path, name, head)))
+
+    def _at_hand(self, path: Path, name: str, head: bytes, *, alone: bool) -> Path:
+        """The file where others of the upload are found; one that is read where it lies, elsewhere, stays there."""
+        if not isinstance(path, Path):
+            return path
+        self._take(path.stat().st_size)
+        if alone or packing_of(head) is not None:
+            return path
+        # Media are looked for by their names within the folder.
+        target = self._new(name)
+        target.symlink_to(path.resolve())
+        return target
 
     def _add_member(self, member: Member, prefix: str) -> None:
         name = member.name

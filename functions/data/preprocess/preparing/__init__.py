@@ -1,0 +1,1 @@
+"""The steps of the data phase as Lambda runs them: the workflow's state in, `$.preprocess` out."""
