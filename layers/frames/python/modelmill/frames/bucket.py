@@ -5,6 +5,7 @@ A bucket holds all rows that are equal or nearly equal, because these have one k
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from modelmill.core.data.accounts import Reason
 from modelmill.core.data.split import SPLITS, file_of
 from modelmill.frames.decide import Decisions
 from modelmill.frames.digests import Words, mixed
+from modelmill.frames.folds import fold_of
 from modelmill.frames.numbered import ROW, Integers
 from modelmill.frames.profile import Profile
 from modelmill.frames.read.reading import RAW_CHARACTERS
 from modelmill.frames.settle import Settled
-from modelmill.frames.sides import place
+from modelmill.frames.sides import classes, place
 from modelmill.frames.tally import coded
 from modelmill.frames.transform import FALL, GIVEN, IDENTITY, IDENTITY_LOW, KEY, LOW
 
@@ -91,14 +93,15 @@ def write_bucket(
             done.reasons[reason] += len(new)
             lines += _lines(ordered, new, reason, decisions)
     write_lines(quarantine, lines)
-    falls = ordered.words[FALL]
-    if settled.keep_repeated and decisions.by not in ("group", "time"):
-        falls = mixed(falls, found.occurrence)
-    sides = place(falls, codes, labels, ordered.given, settled)
+    # Texts that look alike stay together though people gave them different classes.
+    placed_as, names = classes(codes if decisions.is_tabular else codes[found.first_of_key], labels, settled)
+    falls = _spread(ordered, found, placed_as, len(names)) if settled.spread else ordered.words[FALL]
+    sides = place(falls, placed_as, names, ordered.given, settled)
     stored = ordered.table.drop_columns([name for name in _INTERNAL if name in ordered.table.column_names])
     if settled.folds is not None:
-        folds = _folds(ordered, codes, out | (sides == _TEST), decisions, settled)
-        sides = np.where((sides == _TRAIN) & (folds == 0), _VALIDATION, sides)
+        folds = _folds(falls, placed_as, names, out | (sides == _TEST), settled)
+        if not settled.gives_validation:
+            sides = np.where(folds == 0, _VALIDATION, sides)
         stored = stored.append_column(FOLD, pa.array(folds))
     for side, name in enumerate(SPLITS):
         chosen = np.flatnonzero(~out & (sides == side))
@@ -133,11 +136,11 @@ def _ordered(rows: pa.Table, decisions: Decisions) -> _Ordered:
 
 @dataclass(frozen=True, slots=True)
 class _Copies:
-    """Of ordered rows: copies of one before, near copies, the how-manieth copy each is; rows that contradict one."""
+    """Of ordered rows: copies of one before, near copies, the first of each key; rows that contradict one."""
 
     copy: Booleans
     near: Booleans
-    occurrence: Words
+    first_of_key: Integers
     beside_test: Booleans
     conflicts: int
 
@@ -157,7 +160,7 @@ class _Copies:
         return cls(
             same_row,
             near,
-            (np.arange(len(codes)) - first).astype(np.uint64),
+            first_of_key,
             ordered.given[first] == _TEST + 1,
             conflicts,
         )
@@ -170,18 +173,25 @@ def _repeats(values: "np.ndarray[Any, Any]") -> Booleans:
     return same
 
 
-def _folds(ordered: _Ordered, codes: Integers, out: Booleans, decisions: Decisions, settled: Settled) -> Any:
-    """The fold of each row, int32, -1 for rows without one: even within each class where all rows are in one bucket."""
-    folds = np.full(len(codes), -1, np.int32)
-    inside = np.flatnonzero(~out)
-    falls = mixed(ordered.words[FALL][inside], np.uint64(1) + np.zeros(len(inside), np.uint64))
-    if settled.folds == 0:
-        folds[inside] = np.arange(len(inside), dtype=np.int32)
-    elif decisions.buckets > 1 or decisions.by == "group":
-        folds[inside] = (falls % np.uint64(settled.folds or 1)).astype(np.int32)
+def _spread(ordered: _Ordered, found: _Copies, codes: Integers, classes: int) -> Words:
+    """Where rows fall, those of a class with equal inputs apart from each other, as `settle` counts them."""
+    falls = ordered.words[FALL].copy()
+    places = np.flatnonzero(ordered.given <= _TRAIN + 1)
+    groups = (found.first_of_key * (classes + 1) + codes)[places]
+    order = np.lexsort((found.copy[places], groups))  # what may be left out has the last numbers
+    first = np.maximum.accumulate(np.where(_repeats(groups[order]), 0, np.arange(len(order))))
+    falls[places[order]] = mixed(falls[places[order]], (np.arange(len(order)) - first).astype(np.uint64))
+    return falls
+
+
+def _folds(falls: Words, codes: Integers, names: Sequence[str], left_out: Booleans, settled: Settled) -> Any:
+    """The fold of each row, int32; -1 for rows without one."""
+    folds = np.full(len(falls), -1, np.int32)
+    inside = np.flatnonzero(~left_out)
+    if settled.folds == 0:  # all rows are in one bucket then
+        folds[inside] = np.unique(falls[inside], return_inverse=True)[1]
     else:
-        order = np.lexsort((falls, codes[inside]))
-        folds[inside[order]] = np.arange(len(inside), dtype=np.int32) % (settled.folds or 1)
+        folds[inside] = fold_of(falls[inside], codes[inside], names, settled.fold_rules)
     return folds
 
 

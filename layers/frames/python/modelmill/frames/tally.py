@@ -16,7 +16,7 @@ from modelmill.core.data.mask_rules import Kind
 from modelmill.frames.decide import Decisions
 from modelmill.frames.digests import Words
 from modelmill.frames.numbered import Integers
-from modelmill.frames.transform import CODE, CODES, FALL, GIVEN, IDENTITY, USED, Transformed
+from modelmill.frames.transform import CODE, CODES, FALL, GIVEN, IDENTITY, NO_TIME, USED, Transformed
 
 EXACT = 4_096
 """Up to so many different rows of a class are known one by one, and split to the row; larger classes by chance."""
@@ -61,7 +61,10 @@ class Tally:
     """Usable rows of each given split (see transform.GIVEN)."""
     classes: dict[str, ClassTally] = field(default_factory=dict)
     identities: Any = field(default_factory=lambda: ds.hll_sketch(_HLL_LG_K, ds.HLL_8))
+    """Rows of tables: which of them differ."""
     times: Any = field(default_factory=lambda: ds.tdigest_double(400))
+    untimed: int = 0
+    """Rows whose time cannot be read."""
     masked: dict[str, Counter[Kind]] = field(default_factory=dict)
     stripped: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -92,6 +95,7 @@ class Tally:
             classes,
             union.get_result(ds.HLL_8),
             times,
+            self.untimed + other.untimed,
             masked,
             self.stripped + other.stripped,
         )
@@ -129,13 +133,14 @@ class Tallier:
         tally.sides.update({int(side): int(n) for side, n in zip(*np.unique(given, return_counts=True), strict=True)})
         codes, labels = coded(rows.column(decisions.target), decisions)
         tally.labels.update(dict(zip(labels, np.bincount(codes, minlength=len(labels)).tolist(), strict=True)))
-        for word in (rows.column(IDENTITY).to_numpy() ^ (codes.astype(np.uint64) << np.uint64(48))).tolist():
-            tally.identities.update(word)
+        if decisions.is_tabular:
+            for word in rows.column(IDENTITY).to_numpy().tolist():
+                tally.identities.update(word)
         if decisions.by == "time":
             tally.times.update(falls.astype(np.float64))
-            return
+            tally.untimed += int(np.count_nonzero(falls == NO_TIME))
         placed = given <= 1
-        if decisions.by in ("group", "random") or decisions.is_regression:
+        if decisions.by in ("group", "random", "time") or decisions.is_regression:
             codes, labels = np.zeros_like(codes), [ANY]
         for place, name in enumerate(labels):
             self._falls.setdefault(name, []).append(falls[placed & (codes == place)])
@@ -151,8 +156,11 @@ class Tallier:
 
 
 def coded(target: pa.Array, decisions: Decisions) -> tuple[Integers, list[str]]:
-    """A code for each row's class, and the classes; one class for measures."""
+    """A code for each row's class, and the classes in order; one class for measures."""
     if decisions.is_regression:
         return np.zeros(len(target), np.int64), [ANY]
     coded = target.dictionary_encode()
-    return coded.indices.to_numpy(zero_copy_only=False).astype(np.int64), coded.dictionary.to_pylist()
+    labels = coded.dictionary.to_pylist()
+    order = sorted(range(len(labels)), key=labels.__getitem__)
+    codes = np.argsort(order)[coded.indices.to_numpy(zero_copy_only=False)].astype(np.int64)
+    return codes, [labels[place] for place in order]

@@ -35,7 +35,8 @@ FALL = "\x1ffall"
 GIVEN, CODE = "\x1fgiven", "\x1fcode"
 """uint8: 1 + index in SPLITS of a given split, or 0; 1 + index in REASONS of why a row is not used, or USED."""
 USED = 0
-_NO_TIME = -(2.0**60)
+NO_TIME = 0
+"""The fall of a row whose time cannot be read: before all others."""
 CODES: dict[Reason, int] = {reason: code for code, reason in enumerate(REASONS, start=1)}
 Codes = np.ndarray[Any, np.dtype[np.uint8]]
 Load = Callable[[str], bytes]
@@ -190,12 +191,17 @@ def _fall(rows: pa.RecordBatch, decisions: Decisions, key: Words) -> Words:
     if decisions.by == "time" and decisions.time is not None:
         column, form = rows.column(decisions.time), decisions.facts[decisions.time].date
         times = parse_numbers(column) if form is None else parse_dates(column, form)
-        # Microseconds, shifted so that times before 1970 come first; a row without a time is the earliest.
-        micros = np.nan_to_num(times.to_numpy(zero_copy_only=False) * 1e6, nan=_NO_TIME, posinf=_NO_TIME)
-        words: Words = (np.clip(micros, _NO_TIME, -_NO_TIME) - _NO_TIME).astype(np.uint64)
-        return words
+        return _in_order(times.to_numpy(zero_copy_only=False))
     # Not the word that buckets are ranges of: each bucket has rows of every side.
     return key[:, 1]
+
+
+def _in_order(times: "np.ndarray[Any, np.dtype[np.float64]]") -> Words:
+    """Words in the order of the times, whatever their unit: of 53 bits, so that a float64 holds them exactly."""
+    bits = (times + 0.0).view(np.uint64)  # makes -0.0 the same as 0.0
+    ordered = np.where(bits >> np.uint64(63) == 1, ~bits, bits | np.uint64(2**63)) >> np.uint64(11)
+    words: Words = np.where(np.isnan(times), np.uint64(NO_TIME), ordered)
+    return words
 
 
 _NAMES = {
