@@ -1,7 +1,8 @@
 """Digests of rows: columns in, 16 bytes a row out (BLAKE2b, RFC 7693): equal cells, equal digest."""
 
 from collections.abc import Sequence
-from hashlib import blake2b
+from dataclasses import dataclass
+from hashlib import blake2b, sha256
 from itertools import pairwise
 from string import ascii_lowercase, ascii_uppercase, punctuation
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
+Offsets = np.ndarray[Any, np.dtype[np.int64]]
 BYTES = 16
 _SEPARATOR = "\x1f"
 """Between cells: cleaning leaves none in a cell, so that ("ab", "c") and ("a", "bc") stay apart; a null is empty."""
@@ -18,32 +20,70 @@ _FOLDED = bytes.maketrans(ascii_uppercase.encode(), ascii_lowercase.encode())
 _DROPPED = (punctuation + " \t\r\n").encode()
 
 
-def row_digests(columns: Sequence[pa.Array], seed: int, *, folded: bool = False) -> Words:
-    """Two big-endian words a row, shape [rows, 2], of the row's cells and the seed.
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Rows as bytes: the cells of each joined, and where each row begins and the last one ends."""
 
-    `folded` looks away from case, spaces and punctuation (ASCII), so that nearly equal texts have one digest.
-    """
-    joined = pc.binary_join_element_wise(
-        *(_strings(column) for column in columns),
-        pa.scalar(_SEPARATOR, pa.large_string()),
-        null_handling="replace",
-        null_replacement="",
-    )
-    if isinstance(joined, pa.ChunkedArray):
-        joined = joined.combine_chunks()
-    if len(joined) == 0:
-        return np.empty((0, 2), np.uint64)
-    offsets = np.frombuffer(joined.buffers()[1], np.int64)[joined.offset : joined.offset + len(joined) + 1].tolist()
-    data = memoryview(joined.buffers()[2] or b"")
-    key = seed.to_bytes(8, "little")
-    if folded:
-        cells = (bytes(data[start:end]) for start, end in pairwise(offsets))
-        digests = [
-            blake2b(cell.translate(_FOLDED, _DROPPED) or cell, digest_size=BYTES, key=key).digest() for cell in cells
-        ]
-    else:
-        digests = [blake2b(data[start:end], digest_size=BYTES, key=key).digest() for start, end in pairwise(offsets)]
-    return np.frombuffer(b"".join(digests), ">u8").reshape(-1, 2).astype(np.uint64)
+    data: memoryview
+    offsets: Offsets
+
+    @classmethod
+    def of(cls, columns: Sequence[pa.Array]) -> "Joined":
+        """The rows of these columns."""
+        joined = pc.binary_join_element_wise(
+            *(_strings(column) for column in columns),
+            pa.scalar(_SEPARATOR, pa.large_string()),
+            null_handling="replace",
+            null_replacement="",
+        )
+        if len(joined) == 0:
+            return cls(memoryview(b""), np.zeros(1, np.int64))
+        offsets = np.frombuffer(joined.buffers()[1], np.int64)[joined.offset : joined.offset + len(joined) + 1]
+        return cls(memoryview(joined.buffers()[2] or b""), offsets)
+
+    def digests(self, seed: int, *, folded: bool = False) -> Words:
+        """Two big-endian words a row, shape [rows, 2], of the row's cells and the seed.
+
+        `folded` looks away from case, spaces and punctuation (ASCII), so that nearly equal texts have one digest.
+        """
+        data, ranges = self.data, pairwise(self.offsets.tolist())
+        salt = seed.to_bytes(16, "little")
+        if folded:
+            cells = (bytes(data[start:end]) for start, end in ranges)
+            digests = [
+                blake2b(cell.translate(_FOLDED, _DROPPED) or cell, digest_size=BYTES, salt=salt).digest()
+                for cell in cells
+            ]
+        else:
+            digests = [blake2b(data[start:end], digest_size=BYTES, salt=salt).digest() for start, end in ranges]
+        return np.frombuffer(b"".join(digests), ">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def row_digests(columns: Sequence[pa.Array], seed: int) -> Words:
+    """The digests of rows of these columns."""
+    return Joined.of(columns).digests(seed)
+
+
+class Content:
+    """A digest of all cells of many rows: the same however the rows are cut into batches."""
+
+    def __init__(self) -> None:
+        self._lengths, self._cells = sha256(), sha256()
+
+    def add(self, rows: Joined) -> None:
+        """Count in some rows."""
+        self._lengths.update(np.diff(rows.offsets).astype("<i8").tobytes())
+        self._cells.update(rows.data[rows.offsets[0] : rows.offsets[-1]])
+
+    def add_text(self, text: str) -> None:
+        """Count in a row that has no cells."""
+        data = text.encode("utf-8", "replace")
+        self._lengths.update(np.array([-1 - len(data)], "<i8").tobytes())
+        self._cells.update(data)
+
+    def hexdigest(self) -> str:
+        """The digest so far."""
+        return sha256(self._lengths.digest() + self._cells.digest()).hexdigest()
 
 
 def _strings(column: pa.Array) -> pa.Array:

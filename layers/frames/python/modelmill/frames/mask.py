@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from modelmill.core.data.cells import PLAIN
 from modelmill.core.data.columns import listed
-from modelmill.core.data.mask import PLURALS, Pseudonyms, counted, find, kinds_of_pseudonyms, whole_find
+from modelmill.core.data.mask import PLURALS, Pseudonyms, counted, find, whole_find
 from modelmill.core.data.mask_rules import CANDIDATE, Kind
 from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
@@ -171,8 +171,7 @@ def _distinct_cells(
     stored, seen = [], []
     places = _candidates(column, spare=spare)
     for place, text in zip(places.tolist(), column.take(pa.array(places)).to_pylist(), strict=True):
-        masked, kinds_found = pseudonyms.mask(text, kinds)
-        shown = kinds_of_pseudonyms(masked)
+        masked, shown, kinds_found = pseudonyms.views(text, kinds)
         if shown != text:
             for kind in kinds_found:
                 found[kind] += int(counts[place])

@@ -28,6 +28,7 @@ _FREQUENT_LG = 11
 _FREQUENT_VALUES = 1_500
 _FREQUENT_CHARACTERS = 100
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+_STRETCH = 128 * 1024
 _LOOKED_AT, _NEARLY_ALL = 2_000, 0.98
 _DIGESTED = 4_096
 """Numbers of a batch that a t-digest is fed with: it takes longer for one than to sort several."""
@@ -257,13 +258,18 @@ def _count_text(strings: pa.Array) -> tuple[int, int, int]:
         return 0, 0, 0
     offsets = np.frombuffer(strings.buffers()[1], np.int64)[strings.offset : strings.offset + len(strings) + 1]
     data = np.frombuffer(strings.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
-    blank = (data == _SPACE) | ((data >= _TAB) & (data <= _RETURN))
     # A word begins where a blank ends; each cell's first character begins one too, as cells are trimmed.
-    words = len(strings) + int(np.count_nonzero(blank[:-1] & ~blank[1:]))
-    if not len(data) or int(data.max()) < _FIRST_FOREIGN:
-        return words, 0, len(data)
-    cjk = int(np.count_nonzero((data >= _FIRST_CJK) & (data <= _LAST_CJK)))
-    return words, cjk, int(np.count_nonzero((data & 0xC0) != 0x80))
+    words, cjk, followers = len(strings), 0, 0
+    # Stretch by stretch, for what fits the processor's cache is counted several times as fast.
+    for start in range(0, len(data), _STRETCH):
+        piece = data[start : start + _STRETCH + 1]
+        blank = (piece == _SPACE) | ((piece >= _TAB) & (piece <= _RETURN))
+        words += int(np.count_nonzero(blank[:-1] & ~blank[1:]))
+        piece = piece[:_STRETCH]
+        if int(piece.max()) >= _FIRST_FOREIGN:
+            cjk += int(np.count_nonzero((piece >= _FIRST_CJK) & (piece <= _LAST_CJK)))
+            followers += int(np.count_nonzero((piece & 0xC0) == 0x80))
+    return words, cjk, len(data) - followers
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 import datasketches as ds
@@ -14,7 +13,7 @@ import pyarrow.compute as pc
 from modelmill.core.data.accounts import Reason
 from modelmill.core.data.mask_rules import Kind
 from modelmill.frames.decide import Decisions
-from modelmill.frames.digests import Words
+from modelmill.frames.digests import Content, Words
 from modelmill.frames.numbered import Integers
 from modelmill.frames.transform import CODE, CODES, FALL, GIVEN, IDENTITY, NO_TIME, USED, Transformed
 
@@ -108,11 +107,11 @@ class Tallier:
         self._decisions = decisions
         self._tally = Tally()
         self._falls: dict[str, list[Words]] = {}
-        self._content = sha256()
+        self._content = Content()
 
     def add(self, done: Transformed) -> None:
         """Count a batch."""
-        self._content.update(done.content.astype(">u8").tobytes())
+        self._content.add(done.content)
         tally = self._tally
         for name, kinds in done.masked.items():
             tally.masked.setdefault(name, Counter()).update(kinds)
@@ -149,7 +148,7 @@ class Tallier:
         """The tally of the part, of which these rows could not be read."""
         for reason, raw in bad:
             self._tally.reasons[reason] += 1
-            self._content.update(f"\0{reason}\0{raw}".encode("utf-8", "replace"))
+            self._content.add_text(f"{reason}\0{raw}")
         self._tally.content = [self._content.hexdigest()]
         self._tally.classes = {name: ClassTally.of(np.concatenate(parts)) for name, parts in self._falls.items()}
         return self._tally

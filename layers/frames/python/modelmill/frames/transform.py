@@ -22,7 +22,7 @@ from modelmill.core.limits import CELL_CHARACTERS
 from modelmill.core.model.spec import Column
 from modelmill.frames.clean import apply_target_form, none_as_null, typed
 from modelmill.frames.decide import Decisions
-from modelmill.frames.digests import BYTES, Words, row_digests, word_digests
+from modelmill.frames.digests import BYTES, Joined, Words, word_digests
 from modelmill.frames.mask import Masked, mask_batch
 from modelmill.frames.numbered import ROW
 from modelmill.frames.numbers import parse_numbers
@@ -47,12 +47,12 @@ Load = Callable[[str], bytes]
 class Transformed:
     """`examples`: inputs, target, kept columns and the columns named above. `shown`: every column, with masks.
 
-    `content` are digests of all cells as they were uploaded, shape [rows, 2].
+    `content` are all cells as they were uploaded.
     """
 
     examples: pa.RecordBatch
     shown: pa.RecordBatch
-    content: Words
+    content: Joined
     masked: dict[str, Counter[Kind]]
     stripped: Counter[tuple[str, str]]
 
@@ -73,15 +73,15 @@ def transform(
     numbers = pc.add(batch.column(ROW), first_row)
     rows = _of_all_columns(batch, decisions)
     named = len(decisions.columns)
-    content = row_digests([*_without_paths(rows.columns[:named], decisions.columns), *rows.columns[named:]], 0)
+    content = Joined.of([*_without_paths(rows.columns[:named], decisions.columns), *rows.columns[named:]])
     decided, stripped = _as_decided(rows, decisions)
     masked = mask_batch(decided, decisions.masks, pseudonyms)
     target = _target(decided.column(decisions.target), decisions)
     inputs = typed(masked.batch, decisions.inputs)
-    seen = _seen(inputs, masked, decisions)
+    seen = Joined.of(_seen(inputs, masked, decisions))
     # The same text twice is a copy; two rows of a table are copies only if every column agrees, used or not.
-    key = row_digests(seen, decisions.seed, folded=not decisions.is_tabular)
-    identity = content if decisions.is_tabular else row_digests(seen, decisions.seed)
+    key = seen.digests(decisions.seed, folded=not decisions.is_tabular)
+    identity = (content if decisions.is_tabular else seen).digests(decisions.seed)
     code = _judge(inputs, target)
     columns = {
         **dict(zip(inputs.schema.names, _with_media(inputs, decisions, load, code), strict=True)),

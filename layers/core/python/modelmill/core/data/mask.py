@@ -130,6 +130,13 @@ class Pseudonyms:
         finds = find(text, kinds)
         return replaced(text, finds, lambda each: self.of(each.kind, each.value)), [each.kind for each in finds]
 
+    def views(self, text: str, kinds: Collection[str] = KINDS) -> tuple[str, str, list[Kind]]:
+        """The text as it is stored, with pseudonyms, and as a model reads it; and the kinds of what was masked."""
+        finds = find(text, kinds)
+        stored = replaced(text, finds, lambda each: self.of(each.kind, each.value)) if finds else text
+        seen = replaced(text, finds, lambda each: kind_token(each.kind)) if finds else text
+        return stored, kinds_of_pseudonyms(seen), [each.kind for each in finds]
+
     def whole(self, kind: str, text: str, kinds: Collection[str] = KINDS) -> str:
         """The pseudonym of a whole cell; the same as within a text, where the cell is one datum and nothing else."""
         only = whole_find(text, kinds)
