@@ -107,7 +107,6 @@ def test_progress_is_said_between_the_steps_and_by_no_part() -> None:
 @pytest.mark.parametrize(
     ("content", "recipe", "code", "counted"),
     [
-        (b"text,label\n\xff\xfe,yes\n" + b"one cell\n" * 5, "", "too_few_rows", True),
         (reviews_csv(10).encode(), "", "too_few_rows", True),
         (reviews_csv().encode(), "target: nothing\n", "missing_target", True),
         (b"", "", "empty_file", False),
