@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from modelmill.core.data.accounts import Reason
-from modelmill.core.data.split import SPLITS, file_of
+from modelmill.core.data.split import FOLD, SPLITS, file_of
 from modelmill.frames.decide import Decisions
 from modelmill.frames.digests import Words, mixed
 from modelmill.frames.folds import fold_of
@@ -27,10 +27,9 @@ from modelmill.frames.sides import classes, place
 from modelmill.frames.tally import coded
 from modelmill.frames.transform import FALL, GIVEN, IDENTITY, IDENTITY_LOW, KEY, LOW
 
-FOLD = "__fold__"
-"""Column of the fold of a row, where the recipe asks for folds."""
 _PROFILED_ROWS = 200_000
-_INTERNAL = (ROW, KEY, LOW, IDENTITY, IDENTITY_LOW, FALL, GIVEN)
+_WORDS = (KEY, LOW, IDENTITY, IDENTITY_LOW, FALL)
+_INTERNAL = (ROW, *_WORDS, GIVEN)
 _TRAIN, _VALIDATION, _TEST = range(len(SPLITS))
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -65,6 +64,16 @@ class Bucketed:
 def bucket_of(keys: Words, buckets: int) -> Integers:
     """The bucket of each key: equal ranges of the keys."""
     return ((keys >> np.uint64(32)) * np.uint64(buckets) >> np.uint64(32)).astype(np.int64)
+
+
+def no_rows(decisions: Decisions) -> pa.Table:
+    """Examples of a bucket without any."""
+    types = {"number": pa.float64(), "image": pa.large_binary(), "audio": pa.large_binary()}
+    fields = {column.name: types.get(column.kind, pa.large_string()) for column in decisions.inputs}
+    fields[decisions.target] = pa.float64() if decisions.is_regression else pa.large_string()
+    fields |= dict.fromkeys(decisions.kept, pa.large_string())
+    fields |= {ROW: pa.int64(), **dict.fromkeys(_WORDS, pa.uint64()), GIVEN: pa.uint8()}
+    return pa.schema(fields.items()).empty_table()
 
 
 def write_bucket(
@@ -125,7 +134,7 @@ class _Ordered:
 
 
 def _ordered(rows: pa.Table, decisions: Decisions) -> _Ordered:
-    words = {name: rows.column(name).to_numpy() for name in (KEY, LOW, IDENTITY, IDENTITY_LOW, FALL)}
+    words = {name: rows.column(name).to_numpy() for name in _WORDS}
     given = rows.column(GIVEN).to_numpy().astype(np.int64)
     numbers = rows.column(ROW).to_numpy()
     codes, _ = coded(rows.column(decisions.target).combine_chunks(), decisions)

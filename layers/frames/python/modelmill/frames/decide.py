@@ -68,6 +68,9 @@ class Decisions(BaseModel):
 def decide(scanned: Scan, recipe: Recipe, *, given: bool, smallest_bucket: int = SMALLEST_BUCKET) -> Decisions:
     """Decide for an upload; `given` says that its files' names give the split. Raises Rejected, see `make_plan`."""
     profile, sample = scanned.profile, scanned.sample.table
+    if scanned.read and not profile.rows:
+        hint = "upload rows of as many cells as the header has, objects with the same keys, or files that can be opened"
+        raise Rejected("too_few_rows", f"none of the {scanned.read} rows can be read", hint=hint)
     check_names(list(profile.columns), recipe.mask)
     masks = plan_masks(profile, sample, recipe.mask)
     facts = understand(sample)
@@ -83,7 +86,7 @@ def decide(scanned: Scan, recipe: Recipe, *, given: bool, smallest_bucket: int =
     )
     by = _by(recipe, classes=classes, given=given)
     _check_time(recipe.split.time, facts, profile)
-    names = {column.name for column in plan.columns}
+    names = [name for name in profile.columns if name != plan.target]
     return Decisions(
         task=plan.task,
         target=plan.target,
@@ -95,11 +98,11 @@ def decide(scanned: Scan, recipe: Recipe, *, given: bool, smallest_bucket: int =
         masks=masks,
         form=form,
         by=by,
-        group=_known(recipe.split.group, names, "split.group"),
-        time=_known(recipe.split.time, names, "split.time"),
-        given=_known(recipe.split.column, names, "split.column"),
+        group=_known(recipe.split.group, names, "group"),
+        time=_known(recipe.split.time, names, "time"),
+        given=_known(recipe.split.column, names, "column"),
         seed=recipe.seed,
-        buckets=max(1, scanned.size // max(smallest_bucket, min(LARGEST_BUCKET, scanned.size // BUCKETS))),
+        buckets=_buckets(scanned.size, recipe, smallest_bucket),
         facts=facts,
         warnings=[
             *scanned.warnings,
@@ -110,11 +113,19 @@ def decide(scanned: Scan, recipe: Recipe, *, given: bool, smallest_bucket: int =
     )
 
 
+def _buckets(size: int, recipe: Recipe, smallest: int) -> int:
+    """How many buckets the rows are put into; rows that are left out one by one are counted in one, and few."""
+    if recipe.split.folds == "leave-one-out":
+        return 1
+    return max(1, size // max(smallest, min(LARGEST_BUCKET, size // BUCKETS)))
+
+
 def _plan(summaries: Sequence[ColumnSummary], facts: dict[str, Facts], masks: MaskPlan, recipe: Recipe) -> Plan:
     """The plan of the columns that a model may read; the others are keys to it."""
-    target = recipe.target or _likely_target([s for s in summaries if s.name not in masks.hashed])
-    check_inputs(masks, recipe.inputs, target, len(summaries))
     apart = {recipe.split.group, recipe.split.column} - {None}
+    unlikely = {*masks.hashed, *apart, recipe.split.time}
+    target = recipe.target or _likely_target([s for s in summaries if s.name not in unlikely])
+    check_inputs(masks, recipe.inputs, target, len(summaries))
     hidden = (masks.hidden | apart) - {target, *(recipe.inputs or ())}
     plan = make_plan([summary for summary in summaries if summary.name not in hidden], recipe, facts)
     if recipe.mask.columns.get(plan.target, "keep") != "keep":
@@ -154,6 +165,12 @@ def _by(recipe: Recipe, *, classes: bool, given: bool) -> By:
                 "split: by: given, but neither names of files (train.csv, test.csv) nor `column` give a split",
                 hint="name the column that holds train, validation and test: `split: {by: given, column: COLUMN}`",
             )
+        if split.by == "stratified" and not classes:
+            raise Rejected(
+                "bad_recipe",
+                "split: by: stratified needs classes, and the target is a measure",
+                hint="leave it out: measures are split at random",
+            )
         return split.by
     if split.group is not None:
         return "group"
@@ -162,9 +179,11 @@ def _by(recipe: Recipe, *, classes: bool, given: bool) -> By:
     return "given" if given else "stratified" if classes else "random"
 
 
-def _known(name: str | None, names: set[str], field: str) -> str | None:
+def _known(name: str | None, names: Sequence[str], field: str) -> str | None:
+    """The name of a column that says where rows fall: any, also one that is not stored, but the target."""
     if name is not None and name not in names:
-        raise Rejected("bad_recipe", f"{field}: there is no column {name!r}", hint=f"columns: {listed(sorted(names))}")
+        text = f"split.{field}: there is no column {name!r} beside the target"
+        raise Rejected("bad_recipe", text, hint=f"columns: {listed(sorted(names))}")
     return name
 
 

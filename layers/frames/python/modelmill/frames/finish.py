@@ -168,6 +168,7 @@ def _check_enough(bucketed: Bucketed, decisions: Decisions, reasons: Counter[Rea
             limit=MIN_ROWS,
             hint="upload more rows: some hundreds per class make a useful model",
         )
+    _check_sides(bucketed, decisions)
     if decisions.is_regression:
         return
     classes = set().union(*bucketed.splits.values())
@@ -181,6 +182,24 @@ def _check_enough(bucketed: Bucketed, decisions: Decisions, reasons: Counter[Rea
     if len(classes) > MAX_CLASSES:
         raise Rejected(
             "too_many_classes", f"the target {decisions.target!r} has {len(classes)} classes", limit=MAX_CLASSES
+        )
+
+
+_EMPTY_SIDE = {
+    "group": "a split by group needs three groups or more, each of which falls on one side",
+    "time": "a split by time needs three different times or more: rows of one time fall on one side",
+    "given": "bring usable rows for training, or say `split: {by: stratified}` to split all rows anew",
+}
+"""What to do about a side without rows, by how rows were split."""
+
+
+def _check_sides(bucketed: Bucketed, decisions: Decisions) -> None:
+    empty = [name for name in SPLITS if not bucketed.splits[name]]
+    if empty:
+        raise Rejected(
+            "empty_split",
+            f"no row falls into {' and '.join(empty)} ({decisions.by})",
+            hint=_EMPTY_SIDE.get(decisions.by, "bring more rows, or give that side a larger share"),
         )
 
 
@@ -250,7 +269,7 @@ def _with_others(examples: pa.Table, shown: pa.Table, decisions: Decisions) -> p
 def _said_of_copies(bucketed: Bucketed, settled: Settled) -> list[DataWarning]:
     found = []
     if settled.keep_repeated and bucketed.repeated:
-        text = f"{bucketed.repeated:,} rows repeat another row; there are too many to be accidents, so they are used"
+        text = f"{bucketed.repeated:,} rows repeat another row and are used: as the recipe says, or as too many do so"
         found.append(DataWarning(code="repeated_rows_kept", message=text))
     if bucketed.conflicts:
         text = f"{bucketed.conflicts:,} rows have the same inputs as an earlier row but another class"
@@ -260,6 +279,7 @@ def _said_of_copies(bucketed: Bucketed, settled: Settled) -> list[DataWarning]:
         text = f"{bucketed.near:,} rows differ from another only in case, spaces or punctuation; {what}"
         found.append(DataWarning(code="near_duplicates", message=text))
     if bucketed.overlap:
-        text = f"{bucketed.overlap:,} rows of the given training split are in its test split too; left out of training"
+        what = "used, as repeated rows are" if settled.keep_repeated else "left out of training"
+        text = f"{bucketed.overlap:,} rows of the given training split are in its test split too; {what}"
         found.append(DataWarning(code="given_split_overlaps", message=text))
     return found

@@ -37,7 +37,9 @@ def fold_rules(falls: Mapping[str, Words], least: int, folds: int) -> Folds:
 
 def fold_of(falls: Words, codes: Integers, names: Sequence[str], rules: Folds) -> Integers:
     """The fold of each row of a class (`codes`, indices in `names`), by its fall."""
-    starts = np.array([rules.starts.get(name, rules.other) for name in names], np.uint64).reshape(len(names), -1)
+    starts = np.array([rules.starts.get(name, rules.other) for name in names], np.uint64).reshape(
+        len(names), len(rules.other)
+    )
     found = np.zeros(len(falls), np.int64)
     for start in starts.T:
         found += falls >= start[codes]

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from modelmill.core.data.mask import Pseudonyms
 from modelmill.core.model.recipe import Clean, Mask
 from modelmill.frames.attached import Attached
-from modelmill.frames.bucket import Bucketed, line, write_bucket, write_lines
+from modelmill.frames.bucket import Bucketed, line, no_rows, write_bucket, write_lines
 from modelmill.frames.clean import clean
 from modelmill.frames.decide import SMALLEST_BUCKET, Decisions
 from modelmill.frames.mask import mask_bad
@@ -149,7 +149,5 @@ def write_bucket_of(
     folder: Path,
 ) -> Bucketed:
     """Put together what was found of a bucket's examples in each part, in their order; store its rows in `folder`."""
-    tables = [table for table in found if table is not None]
-    if not tables:
-        return Bucketed()
+    tables = [table for table in found if table is not None] or [no_rows(decisions)]
     return write_bucket(pa.concat_tables(tables), bucket, decisions, settled, folder, scratch.left_out(bucket))

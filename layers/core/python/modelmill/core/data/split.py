@@ -4,6 +4,8 @@ from modelmill.core.limits import MIN_ROWS_PER_CLASS
 from modelmill.core.model.recipe import Split
 
 SPLITS = ("train", "validation", "test")
+FOLD = "__fold__"
+"""Column of the fold of a row (int32; -1 in the test), where the recipe asks for folds."""
 
 
 def file_of(split: str, index: int = 0, buckets: int = 1) -> str:

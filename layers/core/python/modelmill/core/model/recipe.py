@@ -33,7 +33,8 @@ class Split(_Section):
     `by` is stratified for classes and random for measures unless said otherwise. Rows with the same value of `group`
     fall together; by `time` the latest rows are the test. A given split is kept: the files or folders of the upload
     (train, validation, test), or the values of `column`. With `folds` the rows that are not for the test carry a
-    fold each: a number of folds, or leave-one-out.
+    fold each, in the column `__fold__`: a number of folds, or leave-one-out. The first is the validation, unless rows
+    are given for it.
     """
 
     train: float = Field(0.7, gt=0, lt=1)
@@ -62,6 +63,8 @@ class Split(_Section):
             raise ValueError("either `group` or `time` can be named, not both")
         if self.column is not None and self.by != "given":
             raise ValueError("`column` holds a given split: say `by: given` too")
+        if self.folds is not None and self.time is not None:
+            raise ValueError("`folds` mix rows of all times, which a split by time keeps apart: leave one of them out")
         return self
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelmill.core.data.cells import MISSING
+from modelmill.core.data.split import FOLD
 from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import CELL_CHARACTERS, COLUMNS
@@ -195,7 +196,7 @@ def unique_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[DataWarni
         trimmed = raw.strip().strip("\ufeff")[:_NAME_CHARACTERS]
         base = name = " ".join(_CONTROL.split(trimmed)).strip() or f"column_{number}"
         again = 1
-        while name in taken:
+        while name in taken or name == FOLD:
             again += 1
             name = f"{base}_{again}"
         if name != (trimmed or base):
