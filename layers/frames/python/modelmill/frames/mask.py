@@ -25,6 +25,7 @@ from modelmill.frames.profile import ColumnProfile, Profile
 from modelmill.frames.read.reading import RAW_CHARACTERS, BadRow
 
 _ALMOST = 0.98
+_SMALL = 1e6
 _IDENTITY = 0.9
 """A column of which so many values are one datum each is masked as a whole."""
 _LOOKED_AT = 1_000
@@ -76,10 +77,18 @@ def plan_masks(profile: Profile, sample: pa.Table, settings: Mask) -> MaskPlan:
         cells={
             name: name not in settings.columns and profile.columns[name].is_numbers(_ALMOST)
             for name in masked
-            if name not in identities
+            if name not in identities and (name in settings.columns or not _holds_small_numbers(profile.columns[name]))
         },
         kinds=settings.kinds,
     )
+
+
+def _holds_small_numbers(column: ColumnProfile) -> bool:
+    """True if every value is a number that is too small to be anybody's: the shortest phone number has seven digits."""
+    known = column.moments
+    if known.minimum is None or known.maximum is None or known.count < column.rows - column.nulls:
+        return False
+    return -_SMALL < known.minimum and known.maximum < _SMALL
 
 
 @dataclass(frozen=True, slots=True)
