@@ -81,7 +81,7 @@ def test_a_presigned_upload_starts_a_run(steps: Steps) -> None:
 
 def test_a_bad_upload_request_names_the_field(steps: Steps) -> None:
     assert steps.post("/v1/datasets/..%2Fx/uploads", {"file": "a.csv"}).status_code in (400, 404, 422)
-    too_large = steps.post("/v1/datasets/d/uploads", {"file": "a.csv", "size": 10**12})
+    too_large = steps.post("/v1/datasets/d/uploads", {"file": "a.csv", "size": 10**13})
     assert too_large.status_code == 413
     assert too_large.json()["error"]["limit"]
     assert "recipe" in steps.post("/v1/datasets/d/uploads", {"file": "a.csv", "recipe": {"taget": 1}}).text
