@@ -1,4 +1,4 @@
-"""The whole data phase, as benchmarks and hostile files run it: a file in; the files of a version and an account out.
+"""The whole data phase, as benchmarks and hostile files run it: files in; the files of a version and an account out.
 
 The one place that knows the entry point: `python -m tests.perf.data_phase FILE FOLDER` is the benchmark's own side.
 """
@@ -6,6 +6,7 @@ The one place that knows the entry point: `python -m tests.perf.data_phase FILE 
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from modelmill.frames.write import write
 PSEUDONYMS = Pseudonyms(b"a key of benchmarks, of 32 bytes")
 
 
-def run(path: Path, name: str, folder: Path) -> dict[str, Any]:
-    """Prepare a file without a recipe and write its version to `folder`; the version as JSON. Raises Rejected."""
+def run(files: Sequence[tuple[Path, str]], folder: Path) -> dict[str, Any]:
+    """Prepare the files of an upload, each with its name, without a recipe, and write their version to `folder`.
+
+    The version as JSON. Raises Rejected.
+    """
     recipe = Recipe()
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-        prepared = prepare([(path, name)], recipe, PSEUDONYMS, Path(work), folder)
+        prepared = prepare(files, recipe, PSEUDONYMS, Path(work), folder)
         version, _ = describe(prepared, recipe, Run("20261124t000000-0000000000", "default", "data", {}))
         write(prepared, version, folder)
     document: dict[str, Any] = version.model_dump(mode="json")
@@ -31,7 +35,7 @@ def run(path: Path, name: str, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Prepare one file and print its account."""
-    version = run(Path(sys.argv[1]), "data.csv", Path(sys.argv[2]))
+    version = run([(Path(sys.argv[1]), "data.csv")], Path(sys.argv[2]))
     told = {name: version[name] for name in ("rows", "splits", "quarantine")}
     sys.stdout.write(json.dumps(told | {"masked": sum(sum(kinds.values()) for kinds in version["masked"].values())}))
 

@@ -6,19 +6,24 @@ from dataclasses import dataclass, field
 
 WORDS = ("dress", "is", "very", "and", "wore", "it", "to", "work", "with", "shoes", "on", "a", "sunny", "day", "in")
 
-Make = Callable[[], bytes]
+Upload = bytes | Mapping[str, bytes]
+"""One file, or several by their names."""
+Make = Callable[[], Upload]
 OK = "ok"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One upload. `outcomes`: `ok` or the codes of refusal that are right; `reasons`: at least so many rows of each."""
+    """One upload and what becomes of it: `ok` or the code of refusal; of `ok` the rows read, those quarantined by
+    reason, and warnings that must be among those given.
+    """
 
     make: Make
-    outcomes: tuple[str, ...]
+    outcome: str
     file: str = "data.csv"
-    read: int | None = None
+    read: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 Cases = dict[str, Case]
@@ -30,20 +35,25 @@ def reviews(rows: int = 60) -> list[tuple[str, str]]:
     return [(f"{' '.join(dice.choices(WORDS, k=9))} piece {n}", "yes" if n % 2 else "no") for n in range(rows)]
 
 
-def refused(make: Make, *codes: str, file: str = "data.csv") -> Case:
-    """A file that no version can be made of."""
-    return Case(make, codes, file)
+def refused(make: Make, code: str, file: str = "data.csv") -> Case:
+    """An upload that no version can be made of."""
+    return Case(make, code, file)
 
 
-def taken(make: Make, read: int | None = None, file: str = "data.csv", **reasons: int) -> Case:
-    """A file that makes a version, whatever is quarantined."""
-    return Case(make, (OK,), file, read, reasons)
+def taken(make: Make, read: int, file: str = "data.csv", warns: tuple[str, ...] = (), **reasons: int) -> Case:
+    """An upload that makes a version; `reasons` are all that is quarantined."""
+    return Case(make, OK, file, read, reasons, warns)
 
 
 def table(rows: int = 60, end: str = "\n", header: str = "review,label", delimiter: str = ",") -> str:
     """A good table of two columns, to be spoilt."""
     lines = (f'"{text}"{delimiter}{label}' for text, label in reviews(rows))
     return end.join([header, *lines]) + end
+
+
+def later(rows: int = 30, header: str = "review,label") -> bytes:
+    """A good table of other rows than `table` has."""
+    return "\n".join([header, *table(60 + rows).splitlines()[61:], ""]).encode()
 
 
 def with_row(row: str, rows: int = 60) -> bytes:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.hostile.data.cases import Upload
+
 ROOT = Path(__file__).parents[3]
 SECONDS = 30
 
@@ -18,14 +20,17 @@ class Child:
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
 
-    def prepare(self, content: bytes, name: str) -> dict[str, Any]:
-        """What the data phase says of a file; outcome `hang` after 30 s, `death` if the process ended."""
-        path = self._folder / "upload"
-        path.write_bytes(content)
+    def prepare(self, content: Upload, name: str) -> dict[str, Any]:
+        """What the data phase says of an upload; outcome `hang` after 30 s, `death` if the process ended."""
+        files = []
+        for number, (file, data) in enumerate(({name: content} if isinstance(content, bytes) else content).items()):
+            path = self._folder / f"upload-{number}"
+            path.write_bytes(data)
+            files.append((str(path), file))
         process = self._process or self._start()
         assert process.stdin
         assert process.stdout
-        process.stdin.write(json.dumps([str(path), name]) + "\n")
+        process.stdin.write(json.dumps(files) + "\n")
         process.stdin.flush()
         if not select.select([process.stdout], [], [], SECONDS)[0]:
             self.close()

@@ -160,36 +160,33 @@ PACKED: Cases = {
     "gzip without its check": refused(lambda: gzip.compress(GOOD)[:-8], "damaged_file", file="data.csv.gz"),
     "gzip of two members": taken(lambda: gzip.compress(GOOD[:700]) + gzip.compress(GOOD[700:]), 60, "data.csv.gz"),
     "gzip with waste behind it": refused(
-        lambda: gzip.compress(GOOD) + b"waste" * 9, "damaged_file", "ok", file="data.csv.gz"
+        lambda: gzip.compress(GOOD) + b"waste" * 9, "damaged_file", file="data.csv.gz"
     ),
     "gzip with zeros behind it": taken(lambda: gzip.compress(GOOD) + bytes(512), 60, "data.csv.gz"),
-    "gzip bomb": refused(
-        lambda: gzip.compress(bytes(100 * MB), 1) * 12, "file_too_large", "not_a_data_file", file="data.csv.gz"
+    "gzip bomb": refused(lambda: gzip.compress(bytes(100 * MB)) * 12, "file_too_large", file="data.csv.gz"),
+    "gzip of nothing but zeros": refused(
+        lambda: gzip.compress(bytes(100 * MB), 1) * 3, "not_a_data_file", file="data.csv.gz"
     ),
-    "gzip in gzip": refused(
-        lambda: gzip.compress(gzip.compress(GOOD)), "not_a_data_file", "nested_archive", file="a.gz"
-    ),
+    "gzip in gzip": refused(lambda: gzip.compress(gzip.compress(GOOD)), "nested_archive", file="a.gz"),
     "zstd": taken(lambda: zstd(GOOD), 60, "data.csv.zst"),
     "zstd cut": refused(lambda: zstd(table(600).encode())[:-300], "damaged_file", file="data.csv.zst"),
     "zstd of two frames": taken(lambda: zstd(GOOD[:700]) + zstd(GOOD[700:]), 60, "data.csv.zst"),
-    "zstd bomb": refused(lambda: zstd(bytes(250 * MB)) * 5, "file_too_large", "not_a_data_file", file="data.csv.zst"),
+    "zstd bomb": refused(lambda: zstd(bytes(250 * MB)) * 5, "file_too_large", file="data.csv.zst"),
     "zip": taken(lambda: zipped({"a/data.csv": GOOD, "__MACOSX/._data.csv": b"x", ".DS_Store": b"y"}), 60, "data.zip"),
-    "zip of nothing": refused(lambda: zipped({}), "not_a_data_file", "empty_file", file="data.zip"),
+    "zip of nothing": refused(lambda: zipped({}), "not_a_data_file", file="data.zip"),
     "zip without its end": refused(lambda: zipped({"data.csv": GOOD})[:-30], "damaged_file", file="data.zip"),
-    "zip bomb": refused(
-        lambda: zipped({"data.csv": bytes(200 * MB)}), "file_too_large", "not_a_data_file", file="data.zip"
-    ),
-    "zip that lies about a size": refused(lying, "damaged_file", "file_too_large", "ok", file="data.zip"),
+    "zip bomb": refused(lambda: zipped({"data.csv": bytes(200 * MB)}), "file_too_large", file="data.zip"),
+    "zip that lies about a size": refused(lying, "damaged_file", file="data.zip"),
     "zip slip": refused(lambda: zipped({"../../data.csv": GOOD}), "unsafe_name", file="data.zip"),
     "zip with an absolute name": refused(lambda: zipped({"/etc/data.csv": GOOD}), "unsafe_name", file="data.zip"),
     "zip with a link": taken(link, 60, "data.zip"),
     "zip, encrypted": refused(encrypted, "encrypted_file", file="data.zip"),
     "zip in zip": refused(lambda: zipped({"data.zip": zipped({"data.csv": GOOD})}), "nested_archive", file="data.zip"),
-    "zip of 100,000 files": refused(many, "empty_file", "too_many_files", "not_a_data_file", file="data.zip"),
+    "zip of 100,000 files": refused(many, "empty_file", file="data.zip"),
     "zip with a name twice": taken(lambda: zipped({"data.csv": GOOD}, again={"data.csv": GOOD}), 60, "data.zip"),
     "zip with other tables": taken(lambda: zipped({"a.csv": GOOD, "b.csv": b"x,y\n1,2\n"}), 60, "data.zip"),
     "zip with names of two cases": taken(
-        lambda: zipped({"data.csv": GOOD, "DATA.CSV": table(30).encode()}), None, "data.zip"
+        lambda: zipped({"data.csv": GOOD, "DATA.CSV": table(30).encode()}), 90, "data.zip", duplicate=30
     ),
     "tar slip": refused(lambda: tarred(("../data.csv", tarfile.REGTYPE, GOOD)), "unsafe_name", file="data.tar"),
     "tar of links and devices": refused(
@@ -202,12 +199,18 @@ PACKED: Cases = {
     "tar cut": refused(
         lambda: tarred(("data.csv", tarfile.REGTYPE, table(600).encode()))[:9_000],
         "damaged_file",
-        "ok",
         file="data.tar",
     ),
 }
 EXCEL: Cases = {
-    "sheet with errors": taken(lambda: sheet(grid()), None, "data.xlsx"),
+    "sheet with errors": taken(lambda: sheet(grid()), 61, "data.xlsx", missing_target=1),
+    "sheet with empty rows": taken(
+        lambda: sheet(grid() + f'<row r="99">{text_cell("B99", "yes")}</row>'),
+        98,
+        "data.xlsx",
+        missing_target=37,
+        no_usable_input=1,
+    ),
     "sheet without rows": refused(lambda: sheet(""), "empty_file", file="data.xlsx"),
     "sheet of a million empty rows": refused(
         lambda: sheet("".join(f'<row r="{n}"/>' for n in range(1, MB))), "empty_file", file="data.xlsx"
@@ -215,37 +218,35 @@ EXCEL: Cases = {
     "sheet that claims its last cell": refused(
         lambda: sheet('<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'),
         "file_too_large",
-        "one_column",
-        "too_many_columns",
-        "empty_file",
-        "no_header",
         file="data.xlsx",
     ),
-    "bomb in a sheet": refused(
-        lambda: sheet(grid() + " " * (300 * MB)), "file_too_large", "damaged_file", "ok", file="data.xlsx"
-    ),
-    "sheet of entities": refused(
-        lambda: sheet("<!DOCTYPE x [<!ENTITY a 'aaaa'>]>&a;" + grid()), "damaged_file", "ok", file="data.xlsx"
+    "bomb in a sheet": taken(lambda: sheet(grid() + " " * (300 * MB)), 61, file="data.xlsx", missing_target=1),
+    "sheet of entities": taken(
+        lambda: sheet("<!DOCTYPE x [<!ENTITY a 'aaaa'>]>&a;" + grid()), 61, file="data.xlsx", missing_target=1
     ),
     "workbook cut": refused(lambda: sheet(grid())[:600], "damaged_file", file="data.xlsx"),
+    "old workbook of zeros": refused(
+        lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2_000), "damaged_file", file="data.xls"
+    ),
     "workbook with a password": refused(
-        lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2_000),
-        "damaged_file",
+        lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504) + "EncryptedPackage".encode("utf-16-le"),
         "encrypted_file",
-        "not_a_data_file",
         file="data.xlsx",
     ),
 }
 MEDIA: Cases = {
     "pictures": taken(pictures, 40, "data.zip"),
-    "picture of many pixels": taken(lambda: pictures(bomb_png=png(60_000, 60_000)), 41, "data.zip"),
-    "picture that is wider than memory": taken(lambda: pictures(wide_png=png(2**31 - 1, 2**31 - 1)), 41, "data.zip"),
-    "picture cut": taken(lambda: pictures(cut_png=png(64, 64, 99)[:60]), 41, "data.zip"),
-    "picture of text": taken(lambda: pictures(text_jpg=b"no picture at all", empty_png=b""), 42, "data.zip"),
+    "picture of many pixels": taken(lambda: pictures(bomb_png=png(60_000, 60_000)), 41, "data.zip", bad_media=1),
+    "picture that is wider than memory": taken(
+        lambda: pictures(wide_png=png(2**31 - 1, 2**31 - 1)), 41, "data.zip", bad_media=1
+    ),
+    "picture cut": taken(lambda: pictures(cut_png=png(64, 64, 99)[:60]), 41, "data.zip", bad_media=1),
+    "picture of text": taken(
+        lambda: pictures(text_jpg=b"no picture at all", empty_png=b""), 42, "data.zip", bad_media=2
+    ),
     "picture under another name": taken(lambda: pictures(other_jpg=png(9, 9, 98)), 41, "data.zip"),
     "pictures of one class": refused(
         lambda: zipped({f"cat/{n}.png": png(8, 8, n) for n in range(40)}),
-        "one_class",
         "missing_target",
         file="data.zip",
     ),
@@ -253,14 +254,14 @@ MEDIA: Cases = {
         lambda: zipped({f"{n}.png": png(8, 8, n) for n in range(40)}), "missing_target", file="data.zip"
     ),
     "sounds": taken(sounds, 40, "data.zip"),
-    "silence": taken(lambda: sounds(silent_wav=wav(0), still_wav=wav(0, 0)), 42, "data.zip"),
+    "silence": taken(lambda: sounds(silent_wav=wav(0), still_wav=wav(0, 0)), 42, "data.zip", bad_media=1),
     "sound with a lying header": taken(
         lambda: sounds(lies_wav=wav(3)[:40] + b"\xff\xff\xff\x7f" + wav(3)[44:]), 41, "data.zip"
     ),
-    "sound cut": taken(lambda: sounds(cut_wav=wav(5)[:30], text_flac=b"fLaC" + bytes(9)), 42, "data.zip"),
+    "sound cut": taken(lambda: sounds(cut_wav=wav(5)[:30], text_flac=b"fLaC" + bytes(9)), 42, "data.zip", bad_media=2),
 }
 OTHER: Cases = {
-    "picture alone": refused(lambda: png(8, 8), "not_a_data_file", "missing_target", file="data.png"),
+    "picture alone": refused(lambda: png(8, 8), "not_a_data_file", file="data.png"),
     "program": refused(lambda: b"\x7fELF\x02\x01\x01" + bytes(4_000), "not_a_data_file"),
     "pdf called csv": refused(lambda: b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n" + GOOD, "not_a_data_file"),
     "pickle": refused(lambda: b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00cos\nsystem\n", "not_a_data_file"),

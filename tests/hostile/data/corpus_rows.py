@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import warnings
 from typing import Any
 
 import pyarrow as pa
@@ -45,7 +46,8 @@ def arrow(table: pa.Table, *, stream: bool = False) -> bytes:
 def feather_1() -> bytes:
     """The first version of Feather."""
     sink = io.BytesIO()
-    pa.feather.write_feather(pa.table(columns()), sink, version=1)
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # it is to go
+        pa.feather.write_feather(pa.table(columns()), sink, version=1)
     return sink.getvalue()
 
 
@@ -86,63 +88,63 @@ JSON: Cases = {
     "deep value": taken(
         lambda: lines('{"review": ' + "[" * 100_000 + ', "label": "yes"}'), 61, "data.jsonl", bad_json=1
     ),
-    "deep array": refused(lambda: b"[" * 100_000, "damaged_file", "not_a_data_file", file="data.json"),
-    "deep objects": refused(lambda: b'{"a":' * 100_000, "not_a_data_file", "damaged_file", file="data.json"),
+    "deep array": refused(lambda: b"[" * 100_000, "damaged_file", file="data.json"),
+    "deep objects": refused(lambda: b'{"a":' * 100_000, "not_a_data_file", file="data.json"),
+    "key of half a pair": taken(
+        lambda: lines('{"review": "a", "label": "yes", "\\ud83d": 1, "\\u001frow": 2}'), 61, "data.jsonl"
+    ),
     "keys twice": taken(lambda: lines('{"review": "a", "review": "b", "label": "yes"}'), 61, "data.jsonl"),
-    "huge integer": taken(lambda: lines('{"review": ' + "9" * 5_000 + ', "label": "yes"}'), 61, "data.jsonl"),
-    "huge exponent": taken(lambda: lines('{"review": 1e99999, "label": "no"}'), 61, "data.jsonl"),
+    "huge integer": taken(
+        lambda: lines('{"review": ' + "9" * 5_000 + ', "label": "yes"}'), 61, "data.jsonl", bad_json=1
+    ),
+    "huge exponent": taken(lambda: lines('{"review": 1e99999, "label": "no"}'), 61, "data.jsonl", no_usable_input=1),
     "half of a pair": taken(lambda: lines('{"review": "\\ud83d and \\udc00", "label": "yes"}'), 61, "data.jsonl"),
     "raw half of a pair": taken(lambda: lines('{"review": "\ud83d", "label": "yes"}'), 61, "data.jsonl"),
     "array never closed": refused(lambda: json.dumps(objects()).encode()[:-1], "damaged_file", file="data.json"),
     "object never closed": taken(lambda: lines('{"review": "a", "label": "yes"'), 61, "data.jsonl", bad_json=1),
     "array of arrays": refused(
         lambda: json.dumps([["a", "b"]] * 60).encode(),
-        "not_a_data_file",
-        "empty_file",
         "too_few_rows",
         file="data.json",
     ),
     "array of scalars": refused(
         lambda: json.dumps([1, None, "x"] * 60).encode(),
-        "not_a_data_file",
-        "empty_file",
         "too_few_rows",
         file="data.json",
     ),
     "scalars between": taken(lambda: lines("1", "null", '"x"', "[]", "true"), 65, "data.jsonl", bad_json=5),
     "not numbers": taken(
-        lambda: lines('{"review": NaN, "label": "yes"}', '{"review": -Infinity, "label": "no"}'), 62, "data.jsonl"
+        lambda: lines('{"review": NaN, "label": "yes"}', '{"review": -Infinity, "label": "no"}'),
+        62,
+        "data.jsonl",
+        no_usable_input=2,
     ),
     "a key per row": refused(
         lambda: "\n".join(f'{{"k{n}": 1}}' for n in range(3_000)).encode(), "too_many_columns", file="data.jsonl"
     ),
-    "empty objects": refused(
-        lambda: b"{}\n" * 500, "one_column", "missing_target", "not_a_data_file", "empty_file", file="data.jsonl"
+    "empty objects": refused(lambda: b"{}\n" * 500, "too_few_rows", file="data.jsonl"),
+    "comments": refused(lambda: b"// rows\n" + lines(), "one_column", file="data.jsonl"),
+    "objects without newline": taken(lambda: lines().replace(b"\n", b""), 60, "data.jsonl"),
+    "line of 40 MB": taken(
+        lambda: lines('{"review": "' + "x" * 40_000_000 + '", "label": "yes"}'), 61, "data.jsonl", bad_json=1
     ),
-    "comments": refused(
-        lambda: b"// rows\n" + lines(), "not_a_data_file", "one_column", "ok", "no_header", file="data.jsonl"
-    ),
-    "objects without newline": taken(lambda: lines().replace(b"\n", b""), None, "data.jsonl"),
-    "line of 40 MB": taken(lambda: lines('{"review": "' + "x" * 40_000_000 + '", "label": "yes"}'), None, "data.jsonl"),
 }
 COLUMNS: Cases = {
     "parquet without its end": refused(lambda: parquet(columns())[:-30], "damaged_file"),
     "parquet with a wrong end": refused(lambda: parquet(columns())[:-4] + b"PAR2", "damaged_file"),
     "parquet with a wrong start": refused(lambda: b"PAX1" + parquet(columns())[4:], "not_a_data_file"),
-    "parquet, encrypted footer": refused(
-        lambda: b"PARE" + parquet(columns())[4:-4] + b"PARE", "not_a_data_file", "damaged_file", "encrypted_file"
-    ),
-    "parquet that claims a trillion rows": refused(claims_rows, "damaged_file", "file_too_large"),
+    "parquet, encrypted footer": refused(lambda: b"PARE" + parquet(columns())[4:-4] + b"PARE", "encrypted_file"),
+    "parquet that claims a trillion rows": refused(claims_rows, "damaged_file"),
     "parquet with noise in its pages": refused(
         lambda: parquet(columns())[:40] + b"\xa5" * 200 + parquet(columns())[240:], "damaged_file"
     ),
     "parquet of nested columns": taken(nested, 60),
     "parquet of odd types": taken(lambda: parquet(types()), 60),
-    "parquet without columns": refused(lambda: parquet(pa.table({})), "empty_file", "one_column"),
+    "parquet without columns": refused(lambda: parquet(pa.table({})), "empty_file"),
     "parquet without rows": refused(
         lambda: parquet({"a": pa.array([], pa.string()), "b": pa.array([], pa.int8())}), "empty_file"
     ),
-    "parquet bomb": refused(bomb, "file_too_large", "too_few_rows", "missing_target", "one_class"),
+    "parquet bomb": refused(bomb, "file_too_large"),
     "parquet with names twice": taken(
         lambda: parquet(
             pa.Table.from_arrays(
@@ -154,12 +156,10 @@ COLUMNS: Cases = {
     "arrow file": taken(lambda: arrow(types()), 60, "data.arrow"),
     "arrow stream": taken(lambda: arrow(types(), stream=True), 60, "data.arrows"),
     "arrow cut": refused(lambda: arrow(types())[:-50], "damaged_file", file="data.arrow"),
-    "arrow stream cut": refused(
-        lambda: arrow(types(), stream=True)[:900], "damaged_file", "not_a_data_file", "empty_file", file="data.arrows"
-    ),
+    "arrow stream cut": refused(lambda: arrow(types(), stream=True)[:900], "damaged_file", file="data.arrows"),
     "arrow with noise": refused(
         lambda: arrow(types())[:200] + b"\xff" * 300 + arrow(types())[500:], "damaged_file", file="data.arrow"
     ),
-    "feather 1": refused(feather_1, "ok", "damaged_file", "not_a_data_file", file="data.feather"),
+    "feather 1": refused(feather_1, "not_a_data_file", file="data.feather"),
 }
 CASES: Cases = {f"json: {name}": case for name, case in JSON.items()} | COLUMNS

@@ -76,7 +76,7 @@ FILES: dict[str, tuple[str, Callable[[], str | bytes]]] = {
     "keys only": ("missing_target", lambda: lines("a,b", *(f"k{n}x,v{n}y" for n in range(40)))),
     "label per row": ("too_many_classes", lambda: lines("text,label", *(f"some words {n},l{n}" for n in range(90)))),
     "ten rows": ("too_few_rows", lambda: reviews_csv(10)),
-    "measure": ("regression_unsupported", lambda: lines("a,price", *(f"{n},{n * 1.37:.2f}" for n in range(90)))),
+    "measure of keys": ("no_usable_input", lambda: lines("a,price", *(f"{n},{n * 1.37:.2f}" for n in range(90)))),
     "wide": ("too_many_columns", lambda: lines(",".join(f"c{n}" for n in range(COLUMNS + 1)), "1")),
     "wide json": ("too_many_columns", lambda: json.dumps([{f"c{n}": 1} for n in range(COLUMNS + 1)])),
 }  # fmt: skip
@@ -91,6 +91,11 @@ def test_a_hopeless_file_is_refused_with_its_code(tmp_path: Path, name: str) -> 
     assert caught.value.message
     assert caught.value.hint or caught.value.limit
     assert len(json.dumps(caught.value.as_dict())) < 10_000
+
+
+def test_a_measure_is_prepared_though_no_model_can_be_trained_on_it_yet(tmp_path: Path) -> None:
+    rows = "\n".join(["a,price", *(f"{n % 7}.5,{n * 1.37:.2f}" for n in range(90))])
+    assert prepared(tmp_path, rows).decisions.task == "tabular-regression"
 
 
 def test_a_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

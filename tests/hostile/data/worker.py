@@ -1,6 +1,6 @@
-"""A child that runs the data phase: a path and a name a line in; what became of the file, as a line of JSON, out.
+"""A child that runs the data phase: an upload a line in, paths and names; what became of it, as a line of JSON, out.
 
-It is reused for many files. Memory is measured from the size of the process before each file.
+It is reused for many uploads. Memory is measured from the size of the process before each, and with its children.
 """
 
 import json
@@ -27,20 +27,22 @@ def main() -> None:
     answers = sys.stdout
     sys.stdout = sys.stderr
     for line in sys.stdin:
-        path, name = json.loads(line)
+        files = [(Path(path), name) for path, name in json.loads(line)]
         Path("/proc/self/clear_refs").write_text("5")  # the high water mark begins anew
         before = memory("VmRSS")
-        answer = outcome(Path(path), name)
+        answer = outcome(files)
         answer["memory"] = memory("VmHWM") - before
+        # The largest child so far: there is no high water mark of a child alone.
+        answer["children"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
 
-def outcome(path: Path, name: str) -> dict[str, Any]:
+def outcome(files: list[tuple[Path, str]]) -> dict[str, Any]:
     """What the data phase says, checked against the quarantine that it wrote."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=files[0][0].parent) as folder:
         try:
-            version = run(path, name, Path(folder))
+            version = run(files, Path(folder))
         except Rejected as refusal:
             rows = refusal.rows.model_dump() if isinstance(refusal, UnusableData) else None
             size = len(json.dumps(refusal.as_dict()))

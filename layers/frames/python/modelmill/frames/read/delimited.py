@@ -25,7 +25,7 @@ from modelmill.frames.read.encoding import Encoding, open_utf8
 from modelmill.frames.read.reading import RAW_CHARACTERS, BadRow, Reading
 
 _BLOCK_BYTES = 8 * MIB
-_TELLS_DELIMITER = re.compile(rb'"?sep=([!-/:-@\[-`{-~\t])"?(?:\r\n|\r|\n)', re.IGNORECASE)
+_TELLS_DELIMITER = re.compile(rb'"?sep=([!#-/:-@\[\]^`{-~\t])"?(?:[ \t]*[\r\n])+', re.IGNORECASE)
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _OPEN_QUOTE = DataWarning(
     code="open_quote",

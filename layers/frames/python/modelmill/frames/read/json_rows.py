@@ -77,6 +77,9 @@ def _line_values(path: Path, encoding: Encoding, bad: list[BadRow]) -> Iterator[
         while line := stream.readline(LARGEST_ROW):
             if not line.strip():
                 continue
+            rest = line
+            while len(rest) == LARGEST_ROW and not rest.endswith(b"\n"):
+                rest = stream.readline(LARGEST_ROW)
             number += 1
             row = _loads(line)
             if isinstance(row, dict) and (flat := _flat(row)):

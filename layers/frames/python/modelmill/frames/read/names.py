@@ -45,7 +45,7 @@ def _unsafe(why: str) -> Rejected:
 def is_ignored(name: str) -> bool:
     """True for what systems and people put beside data: hidden files, Spark's `_SUCCESS`, thumbnails, READMEs."""
     parts = name.lower().split("/")
-    hidden = any(part.startswith(".") or part in _NOT_DATA for part in parts)
+    hidden = any((part[:1] == "." and part not in (".", "..")) or part in _NOT_DATA for part in parts)
     return hidden or parts[-1].startswith("_") or bool(_ABOUT.match(parts[-1]))
 
 

@@ -25,21 +25,26 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
     (b"RIFF", "a RIFF file (audio, video or an image)"), (b"{\\rtf", "a Rich Text file"),
     (b"<!doctype html", "a web page"), (b"<html", "a web page"), (b"<?xml", "an XML file"),
 )  # fmt: skip
+_ENCRYPTED = b"PARE"
 _HEAD_BYTES = 64 * KIB
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def sniff(path: Path) -> Content:
-    """What an unpacked file holds; raises Rejected: empty_file, not_a_data_file."""
+    """What an unpacked file holds; raises Rejected: empty_file, encrypted_file, not_a_data_file."""
     with path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
         while not head.strip(_BLANK) and (more := stream.read(_HEAD_BYTES)):
             head = more
+        stream.seek(max(0, stream.seek(0, 2) - len(_ENCRYPTED)))
+        end = stream.read()
     if not head.strip(_BLANK):
         raise Rejected("empty_file", "the file is empty", hint=_SAVE_AS)
     if head.startswith(b"PAR1"):
         return "parquet"
+    if head.startswith(_ENCRYPTED) and end == _ENCRYPTED:
+        raise Rejected("encrypted_file", "the Parquet file is encrypted", hint=_SAVE_AS)
     if head.startswith((ARROW_FILE, ARROW_STREAM)):
         return "arrow"
     _refuse_binary(head)

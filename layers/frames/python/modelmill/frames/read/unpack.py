@@ -114,7 +114,10 @@ def _size(entries: list[Entry]) -> int:
 
 
 def _columns(entry: Entry) -> frozenset[str]:
-    batch = next(read(entry.path, entry.name).batches, None)
+    reading = read(entry.path, entry.name)
+    batch = next(reading.batches, None)
+    if batch is None and reading.bad:
+        raise Rejected("too_few_rows", f"none of its {len(reading.bad)} rows can be read")
     if batch is None:
         raise Rejected("empty_file", "it has no rows")
     return frozenset(batch.schema.names)
