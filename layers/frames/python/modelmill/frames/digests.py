@@ -1,5 +1,6 @@
 """Digests of rows: columns in, 16 bytes a row out (BLAKE2b, RFC 7693): equal cells, equal digest."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
@@ -18,6 +19,11 @@ _SEPARATOR = "\x1f"
 """Between cells: cleaning leaves none in a cell, so that ("ab", "c") and ("a", "bc") stay apart; a null is empty."""
 _FOLDED = bytes.maketrans(ascii_uppercase.encode(), ascii_lowercase.encode())
 _DROPPED = (punctuation + " \t\r\n").encode()
+_WIDE = re.compile(
+    "[\u00a0\u00a1\u00ab\u00b7\u00bb\u00bf\u2000-\u206f\u3000-\u3003\u3008-\u301f\u3030"
+    "\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]+"
+)
+"""Spaces and punctuation beyond ASCII: of typographers, of Chinese and Japanese, and in full width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +50,23 @@ class Joined:
     def digests(self, seed: int, *, folded: bool = False) -> Words:
         """Two big-endian words a row, shape [rows, 2], of the row's cells and the seed.
 
-        `folded` looks away from case, spaces and punctuation (ASCII), so that nearly equal texts have one digest.
+        `folded` looks away from case, spaces and punctuation, so that nearly equal texts have one digest.
         """
         data, ranges = self.data, pairwise(self.offsets.tolist())
         salt = seed.to_bytes(16, "little")
         if folded:
             cells = (bytes(data[start:end]) for start, end in ranges)
-            digests = [
-                blake2b(cell.translate(_FOLDED, _DROPPED) or cell, digest_size=BYTES, salt=salt).digest()
-                for cell in cells
-            ]
+            digests = [blake2b(_folded(cell), digest_size=BYTES, salt=salt).digest() for cell in cells]
         else:
             digests = [blake2b(data[start:end], digest_size=BYTES, salt=salt).digest() for start, end in ranges]
         return np.frombuffer(b"".join(digests), ">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def _folded(cell: bytes) -> bytes:
+    """In lower case, without spaces and punctuation; one of nothing else as it is."""
+    if cell.isascii():
+        return cell.translate(_FOLDED, _DROPPED) or cell
+    return _WIDE.sub("", str(cell, "utf-8").lower()).encode().translate(None, _DROPPED) or cell
 
 
 def row_digests(columns: Sequence[pa.Array], seed: int) -> Words:
