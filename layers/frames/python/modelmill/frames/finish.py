@@ -269,17 +269,17 @@ def _with_others(examples: pa.Table, shown: pa.Table, decisions: Decisions) -> p
 def _said_of_copies(bucketed: Bucketed, settled: Settled) -> list[DataWarning]:
     found = []
     if settled.keep_repeated and bucketed.repeated:
-        text = f"{bucketed.repeated:,} rows repeat another row and are used: as the recipe says, or as too many do so"
+        text = f"rows that repeat another: {bucketed.repeated:,}; used, as the recipe says or as too many do so"
         found.append(DataWarning(code="repeated_rows_kept", message=text))
     if bucketed.conflicts:
-        text = f"{bucketed.conflicts:,} rows have the same inputs as an earlier row but another class"
+        text = f"rows with the same inputs as an earlier row but another class: {bucketed.conflicts:,}"
         found.append(DataWarning(code="label_conflicts", message=text))
     if bucketed.near:
         what = "left out" if settled.drop_near else "kept, on one side of the split with the row that they resemble"
-        text = f"{bucketed.near:,} rows differ from another only in case, spaces or punctuation; {what}"
+        text = f"rows that differ from another only in case, spaces or punctuation: {bucketed.near:,}; {what}"
         found.append(DataWarning(code="near_duplicates", message=text))
     if bucketed.overlap:
         what = "used, as repeated rows are" if settled.keep_repeated else "left out of training"
-        text = f"{bucketed.overlap:,} rows of the given training split are in its test split too; {what}"
+        text = f"rows of the given training split that are in its test split too: {bucketed.overlap:,}; {what}"
         found.append(DataWarning(code="given_split_overlaps", message=text))
     return found
