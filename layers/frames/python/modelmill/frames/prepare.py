@@ -12,6 +12,8 @@ from functools import reduce
 from pathlib import Path
 from typing import TypeVar
 
+import pyarrow as pa
+
 from modelmill.core.data.accounts import UnusableData
 from modelmill.core.data.mask import Pseudonyms
 from modelmill.core.errors import Rejected
@@ -115,8 +117,9 @@ def _each(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Res
             for item in items:
                 waiting.append(pool.submit(work, item))
                 # A few are made ahead; what is made is merged at once, so that memory does not grow with the parts.
-                if len(waiting) > 2 * threads:
+                if len(waiting) > threads:
                     yield waiting.popleft().result()
+                    pa.default_memory_pool().release_unused()
             while waiting:
                 yield waiting.popleft().result()
         finally:
