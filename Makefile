@@ -6,6 +6,7 @@ TORCH_PIP_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SPARK := $(VENV)/.spark-installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -20,6 +21,11 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/pip install --quiet $(TORCH_PIP_ARGS) torch==2.13.0
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Spark and a Java: 400 MB that only the tests of that engine need.
+$(SPARK): $(STAMP) layers/spark/requirements-test.txt
+	$(BIN)/pip install --quiet --require-hashes --requirement layers/spark/requirements-test.txt
 	@touch $@
 
 install: $(STAMP)  ## Make .venv with everything that is locked
@@ -39,7 +45,7 @@ down: install  ## Stop the local cloud; its state is kept
 status: install  ## Where the local cloud is and what opens it
 	$(BIN)/modelmill status
 
-test: layers  ## Every test that needs no Docker and no GPU
+test: layers $(SPARK)  ## Every test that needs no Docker and no GPU
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 check: install  ## Lint, format, types, import contracts

