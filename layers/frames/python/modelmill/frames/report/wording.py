@@ -82,6 +82,9 @@ WARNINGS = {
         "Text encoding guessed",
         "Look at the rows below; if letters are wrong, save the file as UTF-8.",
     ),
+    "rows_without_time": ("Rows without a time", "Fill in the column of times, or leave these rows out."),
+    "rows_without_split": ("Rows of no split", "Write train, validation or test into the column of every row."),
+    "open_quote": ("A quote is never closed", "Close each quote, and write a quote inside a quoted cell as two."),
     "column_renamed": ("Columns renamed", "Requests must use the new names; give each column a name of its own."),
     "columns_unreadable": ("Columns not read", "Save them as plain numbers or text if the model needs them."),
     "decimal_comma": (
