@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -92,3 +93,9 @@ def written(rows: list[dict[str, str]], form: str) -> bytes:
         return "".join(json.dumps(row) + "\n" for row in rows).encode()
     mark = "," if form == "csv" else "\t"
     return "\n".join([mark.join(rows[0]), *(mark.join(row.values()) for row in rows)]).encode()
+
+
+def counted(outcome: Outcome, code: str) -> int:
+    """The number of rows that the one warning of this code speaks of."""
+    (said,) = (warning.message for warning in outcome.warnings if warning.code == code)
+    return int(next(re.finditer(r"(?:^|: )([\d,]+)", said))[1].replace(",", ""))

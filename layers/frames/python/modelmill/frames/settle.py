@@ -186,9 +186,9 @@ def _warnings(tally: Tally, decisions: Decisions, values: dict[str, Words | None
         text = f"column {decisions.group!r} has {len(groups)} groups only: the shares of the split are rough"
         found.append(DataWarning(code="few_groups", message=text))
     if tally.untimed:
-        text = f"{tally.untimed:,} rows have no time in column {decisions.time!r} that can be read; they are in train"
+        text = f"rows whose time in column {decisions.time!r} cannot be read: {tally.untimed:,}; they are the earliest"
         found.append(DataWarning(code="rows_without_time", message=text))
     if decisions.given is not None and tally.sides[0]:
-        text = f"{tally.sides[0]:,} rows have no name of a split in column {decisions.given!r}; placed like train"
+        text = f"rows without the name of a split in column {decisions.given!r}: {tally.sides[0]:,}; placed like train"
         found.append(DataWarning(code="rows_without_split", message=text))
     return found
