@@ -85,7 +85,8 @@ def tallies(draw: Any) -> Tally:
 def bucketed(draw: Any) -> Bucketed:
     splits = {name: Counter(draw(st.dictionaries(words, st.integers(1, 9)))) for name in SPLITS}
     reasons = Counter(draw(st.dictionaries(st.sampled_from(REASONS), st.integers(1, 9))))
-    return Bucketed(splits, reasons, *draw(st.tuples(counts, counts, counts, counts)), draw(profiles()))
+    numbers = {name: draw(counts) for name in wire.COUNTS}
+    return Bucketed(splits, reasons, profile=draw(profiles()), **numbers)
 
 
 dones = st.builds(PartDone, tallies(), st.lists(counts))

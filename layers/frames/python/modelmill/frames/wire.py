@@ -156,7 +156,7 @@ def _done(document: Mapping[str, Any], rows: pa.Table) -> PartDone:
     return PartDone(_tally(document, rows), document["offsets"])
 
 
-_COUNTS = ("conflicts", "repeated", "near", "overlap")
+COUNTS = ("conflicts", "repeated", "near", "overlap")
 
 
 def _of_bucketed(bucketed: Bucketed) -> Contents:
@@ -164,7 +164,7 @@ def _of_bucketed(bucketed: Bucketed) -> Contents:
         "splits": [[name, _pairs(classes)] for name, classes in bucketed.splits.items()],
         "reasons": _pairs(bucketed.reasons),
         "profile": json.loads(bucketed.profile.to_bytes()),
-        **{name: getattr(bucketed, name) for name in _COUNTS},
+        **{name: getattr(bucketed, name) for name in COUNTS},
     }
     return document, _NO_ROWS
 
@@ -174,7 +174,7 @@ def _bucketed(document: Mapping[str, Any], _rows: pa.Table) -> Bucketed:
         splits={name: _counter(classes) for name, classes in document["splits"]},
         reasons=_counter(document["reasons"]),
         profile=Profile.from_document(document["profile"]),
-        **{name: document[name] for name in _COUNTS},
+        **{name: document[name] for name in COUNTS},
     )
 
 
