@@ -207,6 +207,15 @@ def test_rows_without_a_time_are_told_and_train(tmp_path: Path) -> None:
     assert counted(outcome, "rows_without_time") == 3
 
 
+def test_the_time_is_not_the_target_and_need_not_be_stored(tmp_path: Path) -> None:
+    lines = [f"{n * 7 % 31}.5,{'ab'[n % 2]},{1_700_000_000 + n}" for n in range(60)]
+    recipe: dict[str, Any] = {"split": {"time": "ts"}, "mask": {"columns": {"ts": "drop"}}}
+    outcome = split(tmp_path, "\n".join(["size,label,ts", *lines]), **recipe)
+    assert outcome.decisions.target == "label"
+    assert outcome.splits["test"].column_names == ["size", "label"]
+    assert shares(outcome) == {"train": 42, "validation": 9, "test": 9}
+
+
 def test_one_time_is_no_split(tmp_path: Path) -> None:
     with pytest.raises(UnusableData) as caught:
         split(

@@ -189,6 +189,12 @@ def test_leave_one_group_out(tmp_path: Path) -> None:
     assert sorted(numbers for each in folds.values() for numbers in each) == list(range(10))
 
 
+def test_more_folds_than_groups_are_refused(tmp_path: Path) -> None:
+    content = table(60, patient=lambda number: f"p{number % 4}")
+    with pytest.raises(UnusableData, match="10 folds need as many different groups outside the test; there are 3"):
+        split(tmp_path, content, target="label", split={"group": "patient", "folds": 10})
+
+
 def test_leave_one_out_has_a_limit(tmp_path: Path) -> None:
     with pytest.raises(UnusableData, match="trains a model for each of 1,002 rows"):
         split(tmp_path, table(1002), split={"folds": "leave-one-out"})

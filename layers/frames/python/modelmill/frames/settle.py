@@ -20,8 +20,10 @@ Edges = tuple[int, int]
 
 
 class Settled(BaseModel):
-    """Rules for placing rows. One whose fall is below the first edge of its class is for validation (for training,
-    where `by_time`), below the second for the test (validation), else for training (the test).
+    """Rules for placing rows.
+
+    A row whose fall is below the first edge of its class is for validation (for training, where `by_time`), below the
+    second for the test (validation), else for training (the test).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,6 +62,8 @@ def settle(tally: Tally, decisions: Decisions, recipe: Recipe) -> Settled:
     edges = {name: _edges(falls, shares, left) for name, falls in known.items()}
     other = (_within(shares[0]), _within(shares[0] + shares[1]))
     rest = {name: falls[falls >= np.uint64(edges[name][1])] for name, falls in known.items()}
+    if all(falls is not None for falls in values.values()):
+        _check_folds(sum(map(len, rest.values())), folds or 0, decisions)
     return Settled(
         edges={ANY: _time_edges(tally, shares)} if decisions.by == "time" else edges,
         other=other,
@@ -90,6 +94,13 @@ def _check(tally: Tally, decisions: Decisions, folds: int | None) -> None:
             f"split.column: no value of {decisions.given!r} names a split",
             hint="its values must be train, validation (or val, dev) and test, or 训练, 验证 and 测试",
         )
+
+
+def _check_folds(different: int, folds: int, decisions: Decisions) -> None:
+    if different < folds:
+        what = "groups" if decisions.by == "group" else "rows"
+        text = f"split.folds: {folds} folds need as many different {what} outside the test; there are {different}"
+        raise Rejected("bad_recipe", text, limit=different, hint="ask for fewer folds")
 
 
 def _keeps_repeated(tally: Tally, decisions: Decisions, recipe: Recipe) -> bool:
