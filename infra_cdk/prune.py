@@ -22,6 +22,8 @@ _DROPPED = (
     # Substrait's library stays: libarrow_python is linked against it.
     r"pyarrow/(libarrow_flight|libarrow_python_flight|libgandiva)\..*",
     r"pyarrow/(_flight|_substrait|gandiva)\.[^/]*so",
+    # The same library under two more names; its users ask for libarrow_python.so.NUMBER.
+    r"pyarrow/libarrow_python\.so(\.\d+\.\d+\.\d+)?",
     # Fonts, colour profiles, AVIF and windows: reading images needs none of them.
     r"PIL/_(avif|imagingcms|imagingft|imagingtk)\.[^/]*so",
     r"pillow\.libs/lib(avif|brotli|freetype|harfbuzz|lcms2|png)[^/]*",
