@@ -19,6 +19,7 @@ MANY_TWINS = 0.01
 _REPEATED = 0.2
 """Where more training rows repeat each other, equal rows are no accident: few columns of few values."""
 _EXAMPLE = 120
+_CONTRADICTS = -2
 
 
 def check_leaks(
@@ -64,13 +65,16 @@ def twins(train: pa.Table, test: pa.Table, plan: Plan) -> list[DataWarning]:
     ours, theirs = train.select(names), test.select(names)
     texts = [c.name for c in plan.inputs if c.kind == "text" and c.name in names]
     same = equal_rows(ours, theirs)
+    # Rows that agree in all but the target make the test harder, not easier.
+    told = [*names, plan.target]
+    same = np.where(equal_rows(train.select(told), test.select(told)) >= 0, same, np.where(same >= 0, _CONTRADICTS, -1))
     warnings = []
     if (same >= 0).mean() >= MANY_TWINS and (texts or repeated_share(ours) < _REPEATED):
         text = f"{_share(same)} of {train.num_rows:,} training rows that were looked at; {_WAY_OUT}"
         warnings.append(DataWarning(code="same_rows_on_both_sides", message=text))
     if texts:
         first, second = _joined(ours, texts), _joined(theirs, texts)
-        near = np.where(same >= 0, -1, near_texts(first, second))
+        near = np.where(same != -1, -1, near_texts(first, second))
         if (near >= 0).mean() >= MANY_TWINS:
             example = int(np.flatnonzero(near >= 0)[0])
             pair = f"{_short(second[example].as_py())!r} and {_short(first[int(near[example])].as_py())!r}"
