@@ -128,7 +128,7 @@ def test_wrong_quotes_near_borders_lose_no_row(place: int, mark: str) -> None:
         pseudonyms = Pseudonyms(b"a key of tests only, of 32 bytes..")
         try:
             grain = Grain(PART, PART)
-            done = prepare_unpacked(unpacked, Recipe(), pseudonyms, folder / "work", folder / "version", grain)
+            done = prepare_unpacked(unpacked, Recipe(), pseudonyms, folder / "work", folder / "version", grain=grain)
         except Rejected:
             return
         quarantine = (folder / "version" / "quarantine.jsonl").read_text("utf-8").splitlines()

@@ -35,7 +35,7 @@ def split(folder: Path, files: Files | str, grain: Grain = WHOLE, **recipe: Any)
         paths.append((path, name))
     read = parse_recipe(recipe)
     unpacked = unpack(paths, work / "unpacked")
-    return Outcome(prepare_unpacked(unpacked, read, PSEUDONYMS, work, target, grain), read, target)
+    return Outcome(prepare_unpacked(unpacked, read, PSEUDONYMS, work, target, grain=grain), read, target)
 
 
 def table(rows: int, seed: int = 3, **columns: Callable[[int], Any]) -> str:

@@ -47,7 +47,7 @@ def on_one_machine(upload: DataFile, recipe: Recipe, folder: Path) -> Stored:
     target.mkdir(parents=True)
     work = folder / "work"
     work.mkdir()
-    return stored(prepare_unpacked(Unpacked([upload]), recipe, PSEUDONYMS, work, target, GRAIN), recipe, target)
+    return stored(prepare_unpacked(Unpacked([upload]), recipe, PSEUDONYMS, work, target, grain=GRAIN), recipe, target)
 
 
 def begun(upload: DataFile, recipe: Recipe, folder: Path) -> FolderRelay:

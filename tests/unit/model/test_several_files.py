@@ -32,7 +32,7 @@ def test_a_version_of_several_buckets_is_said_to_be_so_and_trains(cloud: Cloud, 
     (tmp_path / "unpacked").mkdir()
     files = unpack([(source, source.name)], tmp_path / "unpacked")
     recipe = parse_recipe({"split": {"folds": 3}})
-    prepared = prepare_unpacked(files, recipe, Pseudonyms(b"k" * 32), tmp_path, folder, Grain(1 << 12, 1 << 13))
+    prepared = prepare_unpacked(files, recipe, Pseudonyms(b"k" * 32), tmp_path, folder, grain=Grain(1 << 12, 1 << 13))
     version, spec = describe(prepared, recipe, Run("r1", "default", "things", {}))
     write(prepared, version, folder)
     assert version.files == spec.files > 1

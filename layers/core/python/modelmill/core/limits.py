@@ -38,7 +38,7 @@ FILE_NAME_BYTES, PATH_BYTES = 255, 1_024
 WORKBOOK_SECONDS, WORKBOOK_MEMORY_BYTES = 30, 900 * MIB
 """What converting an Excel workbook may take: a sheet of 1,048,576 rows (the most) by 6 columns: 8 s and 600 MB."""
 IMAGE_PIXELS = 50_000_000
-"""Largest image: what phones take. Decoding takes up to 8 bytes a pixel, of WebP 16, so that it may have half as many."""
+"""Largest image: what phones take. Decoding takes up to 8 bytes a pixel, of WebP 16: it may have half as many."""
 MEDIA_BYTES = 64 * MIB
 """Largest image or sound file: it is one cell of a row."""
 AUDIO_SECONDS, AUDIO_CHANNELS = 600, 8

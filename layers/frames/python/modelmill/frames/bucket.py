@@ -77,7 +77,7 @@ def no_rows(decisions: Decisions) -> pa.Table:
 
 
 def write_bucket(
-    rows: pa.Table, index: int, decisions: Decisions, settled: Settled, folder: Path, quarantine: Path
+    rows: pa.Table, index: int, decisions: Decisions, settled: Settled, *, folder: Path, quarantine: Path
 ) -> Bucketed:
     """Place the rows of the bucket and store them in `folder`; what is left out goes to the file `quarantine`."""
     ordered = _ordered(rows, decisions)

@@ -82,26 +82,35 @@ class Prepared:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What all steps came to. `given` is the split of each part's file."""
+
+    scanned: Scan
+    decisions: Decisions
+    tally: Tally
+    settled: Settled
+    bucketed: Bucketed
+    given: Sequence[str | None]
+
+
 def finish(
-    scanned: Scan,
-    decisions: Decisions,
-    tally: Tally,
-    settled: Settled,
-    bucketed: Bucketed,
+    gathered: Gathered,
     quarantine: Sequence[Path],
-    given: Sequence[str | None],
     pseudonyms: Pseudonyms,
     folder: Path,
     attached: Attached | None = None,
 ) -> Prepared:
-    """Put everything together; `quarantine` are the files of lines, `given` the split of each part's file.
+    """Put everything together; `quarantine` are the files of lines.
 
     Writes quarantine.jsonl to `folder`. Raises Rejected: too_few_rows, one_class, too_many_classes.
     """
+    scanned, decisions, tally = gathered.scanned, gathered.decisions, gathered.tally
+    settled, bucketed = gathered.settled, gathered.bucketed
     reasons = tally.reasons + bucketed.reasons
     _check_enough(bucketed, decisions, reasons)
     first, out = _merge_quarantine(quarantine, scanned.sample.numbers, folder / "quarantine.jsonl")
-    sample, parts = _sample(scanned, decisions, settled, given, pseudonyms, out)
+    sample, parts = _sample(gathered, pseudonyms, out)
     labels = sorted(set().union(*bucketed.splits.values())) if not decisions.is_regression else []
     counts = {name: dict(classes) for name, classes in bucketed.splits.items()} if labels else None
     return Prepared(
@@ -225,20 +234,14 @@ def _numbered(lines: Iterator[str]) -> Iterator[tuple[int, str]]:
         yield int(text[text.index(":") + 1 : text.index(",")]), text
 
 
-def _sample(
-    scanned: Scan,
-    decisions: Decisions,
-    settled: Settled,
-    given: Sequence[str | None],
-    pseudonyms: Pseudonyms,
-    out: set[int],
-) -> tuple[pa.Table, dict[str, pa.Table]]:
+def _sample(gathered: Gathered, pseudonyms: Pseudonyms, out: set[int]) -> tuple[pa.Table, dict[str, pa.Table]]:
     """The used rows of the scan's sample, as they are shown, and apart by the split where they fell."""
+    scanned, decisions = gathered.scanned, gathered.decisions
     shown, examples, sides = [], [], []
     ends = np.cumsum(scanned.rows)
     table = scanned.sample.table.append_column(ROW, pa.array(scanned.sample.numbers)).combine_chunks()
     places = np.searchsorted(ends, scanned.sample.numbers)
-    names = [given[place] for place in places.tolist()]
+    names = [gathered.given[place] for place in places.tolist()]
     for name in dict.fromkeys(names):
         mine = table.filter(pa.array([each == name for each in names]))
         for batch in mine.combine_chunks().to_batches():
@@ -249,7 +252,7 @@ def _sample(
             )
             shown.append(done.shown.filter(used))
             examples.append(done.examples.filter(used))
-            sides.append(sides_of(examples[-1], decisions, settled))
+            sides.append(sides_of(examples[-1], decisions, gathered.settled))
     rows, every, side = pa.Table.from_batches(shown), pa.Table.from_batches(examples), np.concatenate(sides)
     told = _with_others(every, rows, decisions)
     parts = {name: told.filter(pa.array(side == place)) for place, name in enumerate(SPLITS)}

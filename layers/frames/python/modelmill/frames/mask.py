@@ -44,7 +44,12 @@ class MaskPlan(BaseModel):
     hashed: list[str]
     identities: dict[str, Kind]
     cells: dict[str, bool]
-    kinds: tuple[Kind, ...]
+    settings: Mask
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What is looked for."""
+        return self.settings.kinds
 
     @property
     def hidden(self) -> set[str]:
@@ -79,7 +84,7 @@ def plan_masks(profile: Profile, sample: pa.Table, settings: Mask) -> MaskPlan:
             for name in masked
             if name not in identities and (name in settings.columns or not _holds_small_numbers(profile.columns[name]))
         },
-        kinds=settings.kinds,
+        settings=settings,
     )
 
 
@@ -88,7 +93,7 @@ def _holds_small_numbers(column: ColumnProfile) -> bool:
     known = column.moments
     if known.minimum is None or known.maximum is None or known.count < column.rows - column.nulls:
         return False
-    return -_SMALL < known.minimum and known.maximum < _SMALL
+    return known.minimum > -_SMALL and known.maximum < _SMALL
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class Numbered:
         self._last = 0
 
     def __iter__(self) -> Iterator[tuple[Integers, pa.RecordBatch]]:
+        """Numbers of rows, and the rows."""
         for batch in self._reading.batches:
             if batch.num_rows:
                 yield self._numbers(batch.num_rows), batch

@@ -22,7 +22,7 @@ from modelmill.frames import wire
 from modelmill.frames.attached import Attached
 from modelmill.frames.bucket import Bucketed
 from modelmill.frames.decide import decide
-from modelmill.frames.finish import Prepared, finish
+from modelmill.frames.finish import Gathered, Prepared, finish
 from modelmill.frames.media.facts import MediaFacts
 from modelmill.frames.parts import Part, list_parts, media_parts
 from modelmill.frames.read.unpack import Unpacked, unpack
@@ -50,7 +50,7 @@ def prepare(
 
 
 def prepare_unpacked(
-    unpacked: Unpacked, recipe: Recipe, pseudonyms: Pseudonyms, work: Path, target: Path, grain: Grain = WHOLE
+    unpacked: Unpacked, recipe: Recipe, pseudonyms: Pseudonyms, work: Path, target: Path, *, grain: Grain = WHOLE
 ) -> Prepared:
     """The same for an upload that is unpacked already."""
     media = unpacked.media
@@ -64,7 +64,7 @@ def prepare_unpacked(
     scanned = reduce(Scan.merge, scans)
     scanned.warnings[:0] = unpacked.warnings
     try:
-        return _prepare(parts, scanned, recipe, pseudonyms, scratch, target, grain.bucket, attached)
+        return _prepare(parts, scanned, recipe, pseudonyms, scratch, target=target, grain=grain, attached=attached)
     except Rejected as cause:
         raise UnusableData(cause, scanned.read) from None
 
@@ -75,16 +75,17 @@ def _prepare(
     recipe: Recipe,
     pseudonyms: Pseudonyms,
     scratch: Scratch,
+    *,
     target: Path,
-    smallest_bucket: int,
+    grain: Grain,
     attached: Attached | None,
 ) -> Prepared:
     given = [part.file.split for part in parts]
-    decisions = decide(scanned, recipe, given=any(given), smallest_bucket=smallest_bucket)
+    decisions = decide(scanned, recipe, given=any(given), smallest_bucket=grain.bucket)
     firsts = scanned.firsts
     done = _each(
         lambda item: wire.passed(
-            transform_part(item[0], item[1], firsts[item[0]], decisions, recipe.mask, pseudonyms, scratch, attached)
+            transform_part(*item, decisions, pseudonyms, scratch, first_row=firsts[item[0]], attached=attached)
         ),
         enumerate(parts),
     )
@@ -96,7 +97,7 @@ def _prepare(
 
     def write(bucket: int) -> Bucketed:
         found = (read_examples(path, offsets, bucket) for path, offsets in files)
-        return wire.passed(write_bucket_of(bucket, found, decisions, settled, scratch, target))
+        return wire.passed(write_bucket_of(bucket, found, decisions, settled, scratch=scratch, folder=target))
 
     buckets = range(decisions.buckets)
     written = _each(write, buckets)
@@ -105,7 +106,8 @@ def _prepare(
         *(scratch.left_out(bucket) for bucket in buckets),
     ]
     bucketed = reduce(Bucketed.merge, written)
-    return finish(scanned, decisions, tallied, settled, bucketed, quarantine, given, pseudonyms, target, attached)
+    gathered = Gathered(scanned, decisions, tallied, settled, bucketed, given)
+    return finish(gathered, quarantine, pseudonyms, target, attached)
 
 
 def _each(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

@@ -315,7 +315,7 @@ class Profile:
         return cls(document["rows"], {packed["name"]: _unpacked(packed) for packed in document["columns"]})
 
     def as_dict(self, masked: Callable[[str], str] = str, hidden: Collection[str] = ()) -> dict[str, Any]:
-        """The profile for people, as JSON values: frequent values are shown `masked`, nothing of `hidden` columns is."""
+        """The profile for people, as JSON values: frequent values are shown `masked`, those of `hidden` columns not."""
         return {
             "rows": self.rows,
             "columns": [_readable(name, c, masked, shown=name not in hidden) for name, c in self.columns.items()],

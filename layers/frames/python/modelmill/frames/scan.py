@@ -51,7 +51,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What is known of some parts. `rows` are those of each part, readable or not; `size` is that of cells, in bytes."""
+    """What is known of some parts. `rows` are those of each part, readable or not; `size` is of cells, in bytes."""
 
     rows: list[int]
     profile: Profile

@@ -21,7 +21,7 @@ from modelmill.core.errors import Rejected
 from modelmill.frames import wire
 from modelmill.frames.bucket import Bucketed
 from modelmill.frames.decide import Decisions, decide
-from modelmill.frames.finish import Prepared, finish
+from modelmill.frames.finish import Gathered, Prepared, finish
 from modelmill.frames.parts import Part
 from modelmill.frames.relay import Relay
 from modelmill.frames.scan import Scan
@@ -88,9 +88,7 @@ def transform_one(relay: Relay, index: int, pseudonyms: Pseudonyms, folder: Path
         work, decided, scratch = take_work(relay), Decided.of(relay), Scratch(folder)
         part = _at_hand(take_parts(relay, work.files)[index], folder)
         clean_part(index, part, work.recipe.clean, scratch)
-        done = transform_part(
-            index, part, decided.firsts[index], decided.decisions, work.recipe.mask, pseudonyms, scratch
-        )
+        done = transform_part(index, part, decided.decisions, pseudonyms, scratch, first_row=decided.firsts[index])
         if done.tally.reasons.total():
             relay.put_file(f"quarantine/part-{index:05}", scratch.quarantine(index))
         leave(done)
@@ -145,7 +143,7 @@ def write_examples(relay: Relay, bucket: int, examples: Iterator[bytes | None], 
         decided, (settled, _, _), scratch, rows = Decided.of(relay), _settled(relay), Scratch(folder), folder / "rows"
         rows.mkdir()
         found = (pa.ipc.open_stream(data).read_all() for data in examples if data)
-        done = write_bucket_of(bucket, found, decided.decisions, settled, scratch, rows)
+        done = write_bucket_of(bucket, found, decided.decisions, settled, scratch=scratch, folder=rows)
         for path in sorted(rows.iterdir()):
             relay.put_file(ROWS + path.name, path)
         if done.reasons.total():
@@ -169,17 +167,9 @@ def finish_all(relay: Relay, pseudonyms: Pseudonyms, folder: Path, target: Path)
     left_out = [f"bucket-{index:05}" for index, bucket in enumerate(buckets) if bucket.reasons.total()]
     quarantine = [_joined(relay, noted, folder), *_fetched(relay, left_out, folder)]
     try:
-        return finish(
-            scanned,
-            decided.decisions,
-            tallied,
-            settled,
-            reduce(Bucketed.merge, buckets),
-            quarantine,
-            given,
-            pseudonyms,
-            target,
-        )
+        bucketed = reduce(Bucketed.merge, buckets)
+        gathered = Gathered(scanned, decided.decisions, tallied, settled, bucketed, given)
+        return finish(gathered, quarantine, pseudonyms, target)
     except Rejected as cause:
         raise UnusableData(cause, scanned.read) from None
 

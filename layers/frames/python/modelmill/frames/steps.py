@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelmill.core.data.mask import Pseudonyms
-from modelmill.core.model.recipe import Clean, Mask
+from modelmill.core.model.recipe import Clean
 from modelmill.frames.attached import Attached
 from modelmill.frames.bucket import Bucketed, line, no_rows, write_bucket, write_lines
 from modelmill.frames.clean import clean
@@ -99,18 +99,21 @@ class PartDone:
 def transform_part(
     index: int,
     part: Part,
-    first_row: int,
     decisions: Decisions,
-    settings: Mask,
     pseudonyms: Pseudonyms,
     scratch: Scratch,
+    *,
+    first_row: int,
     attached: Attached | None = None,
 ) -> PartDone:
-    """Turn the kept rows of a part into examples by bucket; rows that cannot be used go to the quarantine."""
+    """Turn the kept rows of a part into examples by bucket; rows that cannot be used go to the quarantine.
+
+    `first_row` is how many rows come before the part.
+    """
     spill = scratch.spill(index)
     tallier = Tallier(decisions)
     bad = list(spill.bad())
-    masked = mask_bad(bad, settings, pseudonyms)
+    masked = mask_bad(bad, decisions.masks.settings, pseudonyms)
     lines = [line(row.number + first_row, row.reason, row.raw) for row in masked]
     examples = []
     for batch in spill.batches():
@@ -145,9 +148,11 @@ def write_bucket_of(
     found: Iterable[pa.Table | None],
     decisions: Decisions,
     settled: Settled,
+    *,
     scratch: Scratch,
     folder: Path,
 ) -> Bucketed:
     """Put together what was found of a bucket's examples in each part, in their order; store its rows in `folder`."""
     tables = [table for table in found if table is not None] or [no_rows(decisions)]
-    return write_bucket(pa.concat_tables(tables), bucket, decisions, settled, folder, scratch.left_out(bucket))
+    rows, left_out = pa.concat_tables(tables), scratch.left_out(bucket)
+    return write_bucket(rows, bucket, decisions, settled, folder=folder, quarantine=left_out)

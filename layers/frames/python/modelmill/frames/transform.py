@@ -140,7 +140,7 @@ def _target(column: pa.Array, decisions: Decisions) -> pa.Array:
 
 
 def _seen(inputs: pa.RecordBatch, masked: Masked, decisions: Decisions) -> list[pa.Array]:
-    """The inputs as a model reads them, with kinds in place of pseudonyms and a file's digest for its path and bytes."""
+    """The inputs as a model reads them: with kinds in place of pseudonyms, and a file's digest in place of its path."""
     seen = [masked.seen.get(name, column) for name, column in zip(inputs.schema.names, inputs.columns, strict=True)]
     return _without_paths(seen, decisions.inputs)
 
