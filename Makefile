@@ -52,6 +52,8 @@ check: install  ## Lint, format, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+	$(BIN)/mypy functions/data/preprocess/handler.py
+	$(BIN)/mypy functions/serve/control/handler.py
 	$(BIN)/lint-imports
 
 format: install  ## Let ruff mend what it can
