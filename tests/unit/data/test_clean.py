@@ -121,6 +121,7 @@ def number(text: str) -> float | None:
 @example(["007", "-01", "0", "-0", "0.5", "1-2", "2021-03-04", "+-1", "1e0001"])
 @example(["+5", "-.5", "5.", ".", "-", "1/2"])
 @example(["1", None, ""])
+@example(["E£0€", "EE$1234", "AE£1,000", "E", "1E1000", "E€1"])
 def test_numbers_are_what_the_grammar_says(values: list[str | None]) -> None:
     found = parse_numbers(column(values)).to_pylist()
     assert found == [None if value is None else number(value) for value in values]

@@ -119,6 +119,10 @@ def _with_long_exponents(cells: Cells) -> Rows:
     if not len(marks):
         return marks
     rows = np.searchsorted(cells.ends, marks, side="right")
+    # Only after a digit or a point it is an exponent's: the E of `E£0` belongs to the currency.
+    before = cells.data[marks - 1]
+    inside = (marks > cells.starts[rows]) & (_DIGIT[before] | (before == ord(".")))
+    marks, rows = marks[inside], rows[inside]
     after = cells.data[np.minimum(marks + 1, len(cells.data) - 1)]
     digits = cells.ends[rows] - marks - 1 - ((after == ord("-")) | (after == ord("+")))
     long: Rows = rows[digits > 3]
