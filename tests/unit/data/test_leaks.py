@@ -257,6 +257,19 @@ def test_what_somebody_has_is_no_group(name: str) -> None:
     assert fired(rows, plan("label", {name: "identifier", "x": "number", "label": "category"})) == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "fires"),
+    [("device", 5, False), ("owner", 5, False), ("设备", 5, False), ("device", 40, True), ("device_id", 5, True),
+     ("设备编号", 5, True), ("speaker", 6, True), ("speaker", 4, False)],
+)  # fmt: skip
+def test_a_few_sorts_of_things_are_no_group(name: str, values: int, fires: bool) -> None:
+    dice = random.Random(18)
+    found = [f"v{dice.randrange(values)}" for _ in range(600)]
+    rows = table(**{name: found, "x": [dice.random() for _ in found], "label": dice.choices("ab", k=600)})
+    what = plan("label", {name: "category", "x": "number", "label": "category"})
+    assert set(fired(rows, what)) == ({"group_on_both_sides"} if fires else set())
+
+
 def test_a_key_that_shares_its_label_is_a_group() -> None:
     dice = random.Random(17)
     kinds = {f"t{number}": dice.choice("ab") for number in range(60)}

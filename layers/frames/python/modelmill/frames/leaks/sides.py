@@ -16,14 +16,20 @@ from modelmill.frames.understand import parse_dates
 
 _SOMEBODY = frozenset(
     {
-        *("user", "userid", "uid", "patient", "speaker", "subject", "participant", "person", "customer"),
-        *("client", "member", "student", "pupil", "author", "reviewer", "rater", "annotator", "worker"),
-        *("employee", "session", "device", "household", "family", "owner", "driver", "writer", "用户", "患者"),
-        *("病人", "说话人", "受试者", "参与者", "客户", "顾客", "会员", "学生", "作者", "员工", "设备", "会话"),
-        *("家庭", "住院号", "病历号", "学号", "工号"),
+        *("user", "userid", "uid", "patient", "speaker", "subject", "participant", "customer", "pupil", "reviewer"),
+        *("rater", "annotator", "writer", "用户", "患者", "病人", "说话人", "受试者", "参与者", "客户", "顾客"),
+        *("住院号", "病历号", "学号", "工号"),
     }
 )
-"""Names of columns whose values are somebody, or something, that new rows may not come from."""
+"""Names of columns whose values are somebody that new rows may not come from."""
+_PERHAPS = frozenset(
+    {
+        *("person", "client", "member", "student", "author", "worker", "employee", "session", "device", "household"),
+        *("family", "owner", "driver", "会员", "学生", "作者", "员工", "设备", "会话", "家庭"),
+    }
+)
+"""Names that are as often a sort of thing (phone, tablet, watch): somebody or something if it is said to be a key, or
+if there are many of them."""
 _KEY = frozenset({"id", "ids", "no", "nr", "number", "num", "code", "key", "hash", "name", "index"})
 _KEY_ENDS = ("编号", "号码", "姓名", "名称", "代码", "标识", "号", "名")
 _ROWS_EACH = 2.0
@@ -31,6 +37,7 @@ _ON_BOTH = 0.2
 _GROUP_SKILL = 0.25
 """A key that nobody's name stands on is a group if it alone removes so much of the mistakes."""
 _FEWEST_GROUPS = 5
+_MANY = 20
 _BLOCKS = 5
 _DRIFT = 0.2
 _TREND = 0.3
@@ -51,7 +58,7 @@ def shared_groups(train: pa.Table, test: pa.Table, plan: Plan, grouped_by: str |
         if len(ours) < _ROWS_EACH * values or values < _FEWEST_GROUPS or not len(theirs):
             continue
         share = pc.sum(pc.is_in(theirs, value_set=pc.unique(ours))).as_py() / len(theirs)
-        somebody = _is_somebody(name)
+        somebody = _is_somebody(name, values)
         if share < _ON_BOTH or not (somebody or (column.kind == "identifier" and _tells(train, name, plan.target))):
             continue
         text = (
@@ -63,13 +70,18 @@ def shared_groups(train: pa.Table, test: pa.Table, plan: Plan, grouped_by: str |
     return warnings
 
 
-def _is_somebody(name: str) -> bool:
-    """True for `user`, `patient_id`, `说话人编号`; False for what somebody has, such as `customer_age`."""
-    words = set(name_words(name)) - _KEY
-    return bool(words) and all(word in _SOMEBODY or _without_end(word) in _SOMEBODY for word in words)
+def _is_somebody(name: str, values: int) -> bool:
+    """True for `user`, `patient_id`, `device_id`, `说话人编号`; False for what somebody has, such as `customer_age`."""
+    words = name_words(name)
+    bare = [_without_end(word) for word in words if word not in _KEY]
+    is_key = values >= _MANY or bare != list(words)
+    known = _SOMEBODY | _PERHAPS if is_key else _SOMEBODY
+    return bool(bare) and all(word in known for word in bare)
 
 
 def _without_end(word: str) -> str:
+    if word in _SOMEBODY:
+        return word
     return next((word.removesuffix(end) for end in _KEY_ENDS if word.endswith(end)), word)
 
 
