@@ -41,12 +41,12 @@ def catch(then: str) -> State:
     return {"ErrorEquals": ["States.ALL"], **put("error", "$states.errorOutput"), "Next": then}
 
 
-def retry(errors: list[str], *, first_wait: int) -> State:
+def retry(errors: list[str], *, first_wait: int, attempts: int = 5) -> State:
     """Try again after these errors; waits in seconds."""
     return {
         "ErrorEquals": errors,
         "IntervalSeconds": first_wait,
-        "MaxAttempts": 5,
+        "MaxAttempts": attempts,
         "BackoffRate": 2,
         "MaxDelaySeconds": 300,
         "JitterStrategy": "FULL",

@@ -11,8 +11,13 @@ Then `Finish` gives the answer that `Preprocess` would have given. What passes f
 run's scratch prefix; the state holds only how many parts and buckets there are.
 """
 
+from typing import Any
+
 from infra_cdk.asl import JOB_PREFIX, LAMBDA_FAULTS, State, catch, choice, environment, function, retry
 
+PATIENCE = 20
+"""Attempts, over about half an hour, to have a part taken: where an account runs fewer functions at once than the map
+would (ten, in a new one), the others are refused until a part is done, which takes up to fifteen minutes."""
 SPARK_PYTHON = "/usr/bin/python3.11"
 """EMR's releases from 7.1 on have it beside the default, 3.9 ("Application versions in Amazon EMR 7.x releases")."""
 SPARK_SECONDS = 12 * 3_600
@@ -59,6 +64,9 @@ def _step(step: str, *, then: str) -> State:
 def _over(count: str, step: str, *, concurrency: int, then: str) -> State:
     """A step for each number below `$.preprocess.{count}`, each in a child execution; one that fails fails them all.
 
+    The map's error says no more than that too many have failed. So a child that fails has the function put its reason
+    on record first.
+
     The children are of the standard type: an express one ends after five minutes, a function may take fifteen; they
     cost five cents for a thousand parts. Their results are empty: what a part made, or why it was refused, is in S3.
     """
@@ -78,20 +86,30 @@ def _over(count: str, step: str, *, concurrency: int, then: str) -> State:
             "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
             "StartAt": name,
             "States": {
-                name: {
-                    "Type": "Task",
-                    "Resource": "arn:aws:states:::lambda:invoke",
-                    "Arguments": {"FunctionName": "${PreprocessArn}", "Payload": "{% $states.input %}"},
-                    "Output": {},
-                    "TimeoutSeconds": 900,
-                    "Retry": [retry(LAMBDA_FAULTS, first_wait=2)],
-                    "End": True,
-                }
+                name: _child("{% $states.input %}", {}) | {"Catch": [catch(f"{name}Failed")], "End": True},
+                f"{name}Failed": _child("{% $merge([$states.input, {'step': 'failed'}]) %}", "{% $states.input %}")
+                | {"Next": f"{name}Ended"},
+                f"{name}Ended": {
+                    "Type": "Fail",
+                    "Error": "{% $states.input.error.Error %}",
+                    "Cause": "{% $substring($states.input.error.Cause, 0, 4000) %}",
+                },
             },
         },
         "Output": "{% $states.input %}",
         "Catch": [catch("Conclude")],
         "Next": then,
+    }
+
+
+def _child(payload: str, output: Any) -> State:
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Arguments": {"FunctionName": "${PreprocessArn}", "Payload": payload},
+        "Output": output,
+        "TimeoutSeconds": 900,
+        "Retry": [retry(LAMBDA_FAULTS, first_wait=2, attempts=PATIENCE)],
     }
 
 

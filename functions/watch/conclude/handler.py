@@ -36,8 +36,12 @@ def _reason(ending: Ending, tenant: str, run_id: str) -> dict[str, Any] | None:
         return None
     selected = "select" in ending.state
     candidates = [] if selected else (ending.state.get("preprocess") or {}).get("candidates", [])
-    running = [stage["stage"] for stage in pipelines.stages(tenant, run_id) if stage["status"] == "RUNNING"]
-    return ending.reason(jobs.failures(tenant, run_id, candidates), running)
+    stages = pipelines.stages(tenant, run_id)
+    running = [stage["stage"] for stage in stages if stage["status"] == "RUNNING"]
+    # What stopped one of many parts: the map that they belong to does not tell.
+    parts = [stage["detail"] for stage in stages if (stage["stage"], stage["status"]) == ("preprocess", "FAILED")]
+    told = [reason for reason in parts if "code" in reason]
+    return ending.reason([*told, *jobs.failures(tenant, run_id, candidates)], running)
 
 
 def _quarantine(upload: dict[str, Any], reason: dict[str, Any]) -> None:

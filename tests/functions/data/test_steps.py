@@ -105,6 +105,19 @@ def test_progress_is_said_between_the_steps_and_by_no_part() -> None:
 
 
 @pytest.mark.parametrize(
+    ("error", "code"),
+    [("Runtime.OutOfMemory", "out_of_memory"), ("Sandbox.Timedout", "timed_out"), ("KeyError", "stage_failed")],
+)
+def test_a_part_that_fails_leaves_its_reason_on_record(error: str, code: str) -> None:
+    given, _ = begun(mixed_csv(), "target: answer\nprepare: {engine: map}\n")
+    failed = given | {"step": "failed", "index": 0, "error": {"Error": error, "Cause": '{"errorMessage": "x"}'}}
+    assert preprocess(failed, None) == {}
+    (stage,) = pipelines.stages("default", RUN_ID)
+    assert (stage["status"], stage["detail"]["code"]) == ("FAILED", code)
+    assert stage["detail"]["message"].startswith("preprocess: ")
+
+
+@pytest.mark.parametrize(
     ("content", "recipe", "code", "counted"),
     [
         (reviews_csv(10).encode(), "", "too_few_rows", True),

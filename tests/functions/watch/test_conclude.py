@@ -120,6 +120,17 @@ def test_a_refused_file_that_was_removed_still_has_its_reason(upload: dict[str, 
         (fault("Runtime.HandlerError", {"errorMessage": TRACE}), "stage_failed", "ValueError: no such column"),
         (fault("States.TaskFailed", {"StatusReason": "Host EC2 ended"}), "stage_failed", "Host EC2 ended"),
         (fault("States.TaskFailed", {"FailureReason": "no GPU\nmore"}), "stage_failed", "no GPU"),
+        (
+            fault("States.TaskFailed", {"JobRun": {"StateDetails": "Job failed. ExitCode: 1"}}),
+            "stage_failed",
+            "Job failed. ExitCode: 1",
+        ),
+        (fault("Runtime.OutOfMemory", {"errorMessage": "Runtime exited"}), "out_of_memory", "it ran out of memory"),
+        (
+            fault("Runtime.ExitError", {"errorMessage": "exited: signal: killed"}),
+            "out_of_memory",
+            "it ran out of memory",
+        ),
         (fault("States.Timeout"), "timed_out", "it took too long"),
         (fault("Lambda.Unknown"), "stage_failed", "Lambda.Unknown"),
         (fault("Odd", {"unknown": 1}), "stage_failed", "Odd"),
@@ -135,6 +146,18 @@ def test_a_fault_has_a_sentence_and_no_stack_trace(error: dict[str, str], code: 
     assert (stage["status"], stage["message"]) == ("FAILED", f"register: {message}")
     assert record()["dataset_version"] == "3f1c5a7e9b2d4f60"
     assert list(objects.keys(DATA, "")) == []
+
+
+def test_the_reason_of_a_part_is_the_reason_of_the_run() -> None:
+    """The map over the parts fails with an error that says nothing of them."""
+    reason = {"code": "out_of_memory", "message": "preprocess: it ran out of memory"}
+    pipelines.report_stage("default", RUN, "preprocess", "FAILED", message=reason["message"], detail=reason)
+    state = until("preprocess") | {"preprocess": {"status": "map", "parts": 3}}
+    assert run(state | {"error": fault("States.ExceedToleratedFailureThreshold", "too many failed")}) == {
+        "status": "FAILED",
+        "fault": True,
+        "reason": reason,
+    }
 
 
 def test_the_reason_of_a_job_is_the_jobs_own() -> None:

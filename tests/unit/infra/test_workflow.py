@@ -17,6 +17,7 @@ MACHINE = workflow.definition(concurrency=4, map_concurrency=40)
 TOP: dict[str, Any] = MACHINE["States"]
 ITEM: dict[str, Any] = TOP["Train"]["ItemProcessor"]["States"]
 WIDE = {name: state for name, state in TOP.items() if "DISTRIBUTED" in str(state.get("ItemProcessor"))}
+# The states of the children: of each step one that works on a part, one that leaves why it failed, and the end of it.
 CHILD: dict[str, Any] = {name: task for wide in WIDE.values() for name, task in wide["ItemProcessor"]["States"].items()}
 ALL = TOP | ITEM | CHILD
 TASKS = {name: state for name, state in ALL.items() if state["Type"] == "Task"}
@@ -92,12 +93,14 @@ def test_every_task_has_a_timeout_a_retry_and_a_catch(name: str) -> None:
     assert retry["BackoffRate"] > 1
     assert retry["MaxAttempts"] >= 3
     assert not {"States.ALL", "States.TaskFailed"} & set(retry["ErrorEquals"]), "a fault of ours is not tried again"
-    if name in CHILD:  # an execution of its own; what it does not survive, the map catches
+    if name.endswith("OneFailed"):  # an execution of its own; what it does not survive, the map catches
         assert "Catch" not in task
         return
     (catch,) = task["Catch"]
     assert catch["ErrorEquals"] == ["States.ALL"]
-    assert catch["Next"] == {"Conclude": "Failed"}.get(name, "CandidateFailed" if name in ITEM else "Conclude")
+    assert catch["Next"] == {"Conclude": "Failed"}.get(
+        name, "CandidateFailed" if name in ITEM else f"{name}Failed" if name in CHILD else "Conclude"
+    )
 
 
 def test_the_machine_and_the_map_are_bounded() -> None:
@@ -216,9 +219,37 @@ def test_each_part_is_a_child_that_knows_its_number_and_carries_no_data(name: st
     assert evaluate(wide["Output"], state) == state
     assert wide["MaxConcurrency"] == 40
     assert wide["ItemProcessor"]["ProcessorConfig"]["ExecutionType"] == "STANDARD", "an express child has five minutes"
-    (child,) = wide["ItemProcessor"]["States"].values()
+    child = CHILD[wide["ItemProcessor"]["StartAt"]]
     assert child["Output"] == {}, "the results of ten thousand parts must fit into one state"
     assert child["TimeoutSeconds"] == LAMBDA_SECONDS
+
+
+def test_a_part_that_fails_has_its_reason_put_on_record_and_fails_with_it() -> None:
+    for wide in WIDE.values():
+        states, start = wide["ItemProcessor"]["States"], wide["ItemProcessor"]["StartAt"]
+        (catch,) = states[start]["Catch"]
+        error = {"Error": "Runtime.OutOfMemory", "Cause": "x" * 30_000}
+        state = evaluate(catch["Output"], INPUT | {"step": "scan", "index": 2}, errorOutput=error)
+        leaves = states[catch["Next"]]
+        told = evaluate(leaves["Arguments"]["Payload"], state)
+        assert (told["step"], told["index"], told["error"]) == ("failed", 2, error)
+        end = states[leaves["Next"]]
+        assert end["Type"] == "Fail"
+        state = evaluate(leaves["Output"], state)
+        assert evaluate(end["Error"], state) == "Runtime.OutOfMemory"
+        assert evaluate(end["Cause"], state) == "x" * 4_000
+
+
+def test_parts_wait_for_a_function_as_long_as_others_may_take() -> None:
+    """An account that runs ten functions at once refuses thirty of forty, until a part of up to 15 minutes is done."""
+    for name in (wide["ItemProcessor"]["StartAt"] for wide in WIDE.values()):
+        (retry,) = CHILD[name]["Retry"]
+        assert "Lambda.TooManyRequestsException" in retry["ErrorEquals"]
+        waits = [
+            min(retry["MaxDelaySeconds"], retry["IntervalSeconds"] * retry["BackoffRate"] ** attempt)
+            for attempt in range(retry["MaxAttempts"])
+        ]
+        assert sum(waits) / 2 > LAMBDA_SECONDS, "jitter halves them on average"
 
 
 def test_ten_thousand_parts_fit_into_a_state() -> None:

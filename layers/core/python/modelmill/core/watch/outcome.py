@@ -13,8 +13,10 @@ from modelmill.core.errors import ModelmillError
 RunStatus = Literal["SUCCEEDED", "FAILED", "CANCELLED"]
 Reason = dict[str, Any]
 MESSAGE_CHARACTERS = 500
-# Where Lambda, Batch and SageMaker say why, in the documents that they put into a task's Cause.
-_CAUSE_FIELDS = ("errorMessage", "FailureReason", "StatusReason")
+# Where Lambda, SageMaker, Batch and EMR Serverless say why, in the documents that they put into a task's Cause.
+_CAUSE_FIELDS = ("errorMessage", "FailureReason", "StatusReason", "StateDetails")
+# How Lambda puts it that the kernel ended a function: older runtimes have no name for it.
+_OUT_OF_MEMORY = ("Runtime.OutOfMemory", "signal: killed")
 _RETRY_HINT = "upload the file again; if it fails again, the run's logs have the details"
 
 
@@ -91,6 +93,8 @@ class Ending:
             return {"code": "timed_out", "message": f"{where}it took too long", "hint": _RETRY_HINT}
         if failures:
             return failures[0]
+        if any(sign in self.error or sign in self.cause for sign in _OUT_OF_MEMORY):
+            return {"code": "out_of_memory", "message": f"{where}it ran out of memory", "hint": _RETRY_HINT}
         message = f"{where}{cause_text(self.cause) or self.error or 'the workflow failed'}"
         return {"code": "stage_failed", "message": message, "hint": _RETRY_HINT}
 
@@ -113,6 +117,7 @@ def cause_text(cause: str) -> str:
     except json.JSONDecodeError:
         document = None
     if isinstance(document, dict):
+        document = document.get("JobRun", document)
         text = next((str(document[name]) for name in _CAUSE_FIELDS if document.get(name)), "")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if lines and lines[0].startswith("Traceback"):
