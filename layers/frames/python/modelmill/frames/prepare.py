@@ -1,15 +1,16 @@
 """The data phase on one machine: the files of an upload and a recipe in; the files of a dataset version out.
 
-The steps are those of every engine (`steps.py`); here threads share the parts and the buckets, for Arrow computes
-outside the lock of Python.
+The steps are those of every engine (`steps.py`); here a few workers share the parts and the buckets.
 """
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TypeVar
 
 import pyarrow as pa
@@ -18,22 +19,23 @@ from modelmill.core.data.accounts import UnusableData
 from modelmill.core.data.mask import Pseudonyms
 from modelmill.core.errors import Rejected
 from modelmill.core.model.recipe import Recipe
-from modelmill.frames import wire
 from modelmill.frames.attached import Attached
 from modelmill.frames.bucket import Bucketed
 from modelmill.frames.decide import decide
 from modelmill.frames.finish import Gathered, Prepared, finish
 from modelmill.frames.media.facts import MediaFacts
-from modelmill.frames.parts import Part, list_parts, media_parts
+from modelmill.frames.parts import list_parts, media_parts
 from modelmill.frames.read.unpack import Unpacked, unpack
 from modelmill.frames.scan import Scan
-from modelmill.frames.scratch import read_examples
 from modelmill.frames.settle import settle
-from modelmill.frames.steps import WHOLE, Grain, Scratch, scan_part, transform_part, write_bucket_of
+from modelmill.frames.steps import WHOLE, Grain
 from modelmill.frames.tally import Tally
+from modelmill.frames.worker import Helper, Worker
 
-_MOST_THREADS = 4
-Item = TypeVar("Item")
+_MOST_WORKERS = 4
+_FEWEST_PARTS = 3
+"""With fewer a second process takes longer to start than it saves."""
+Crew = Sequence[Worker | Helper]
 Result = TypeVar("Result")
 
 
@@ -54,72 +56,75 @@ def prepare_unpacked(
 ) -> Prepared:
     """The same for an upload that is unpacked already."""
     media = unpacked.media
-    attached = None if media is None else Attached(media, MediaFacts(media.kind))
     parts = list_parts(unpacked.files, grain.part) if unpacked.files or media is None else media_parts(media)
-    scratch = Scratch(work)
-    # What passes from step to step passes as it does between functions, so that it is the same to the last bit.
-    scans = _each(
-        lambda item: wire.passed(scan_part(item[0], item[1], recipe.clean, scratch, attached)), enumerate(parts)
-    )
-    scanned = reduce(Scan.merge, scans)
-    scanned.warnings[:0] = unpacked.warnings
-    try:
-        return _prepare(parts, scanned, recipe, pseudonyms, scratch, target=target, grain=grain, attached=attached)
-    except Rejected as cause:
-        raise UnusableData(cause, scanned.read) from None
+    worker = Worker(parts, recipe.clean, pseudonyms, work, target)
+    worker.attached = None if media is None else Attached(media, MediaFacts(media.kind))
+    with _crew(worker) as crew:
+        scanned = reduce(Scan.merge, _each(crew, lambda one, index: one.scan(index), len(parts)))
+        scanned.warnings[:0] = unpacked.warnings
+        try:
+            return _prepare(crew, worker, scanned, recipe, grain)
+        except Rejected as cause:
+            raise UnusableData(cause, scanned.read) from None
 
 
-def _prepare(
-    parts: Sequence[Part],
-    scanned: Scan,
-    recipe: Recipe,
-    pseudonyms: Pseudonyms,
-    scratch: Scratch,
-    *,
-    target: Path,
-    grain: Grain,
-    attached: Attached | None,
-) -> Prepared:
-    given = [part.file.split for part in parts]
+def _prepare(crew: Crew, worker: Worker, scanned: Scan, recipe: Recipe, grain: Grain) -> Prepared:
+    given = [part.file.split for part in worker.parts]
     decisions = decide(scanned, recipe, given=any(given), smallest_bucket=grain.bucket)
-    firsts = scanned.firsts
-    done = _each(
-        lambda item: wire.passed(
-            transform_part(*item, decisions, pseudonyms, scratch, first_row=firsts[item[0]], attached=attached)
-        ),
-        enumerate(parts),
-    )
-    tallied, files = Tally(), []
-    for index, part in enumerate(done):
-        tallied = tallied.merge(part.tally)
-        files.append((scratch.examples(index), part.offsets))
+    for one in crew:
+        one.decide(decisions, scanned.firsts)
+    tallied, offsets = Tally(), []
+    for done in _each(crew, lambda one, index: one.transform(index), len(given)):
+        tallied = tallied.merge(done.tally)
+        offsets.append(done.offsets)
     settled = settle(tallied, decisions, recipe)
-
-    def write(bucket: int) -> Bucketed:
-        found = (read_examples(path, offsets, bucket) for path, offsets in files)
-        return wire.passed(write_bucket_of(bucket, found, decisions, settled, scratch=scratch, folder=target))
-
-    buckets = range(decisions.buckets)
-    written = _each(write, buckets)
+    for one in crew:
+        one.settle(settled, offsets)
+    bucketed = reduce(Bucketed.merge, _each(crew, lambda one, bucket: one.write(bucket), decisions.buckets))
+    scratch = worker.scratch
     quarantine = [
-        *(scratch.quarantine(index) for index in range(len(parts))),
-        *(scratch.left_out(bucket) for bucket in buckets),
+        *(scratch.quarantine(index) for index in range(len(given))),
+        *(scratch.left_out(bucket) for bucket in range(decisions.buckets)),
     ]
-    bucketed = reduce(Bucketed.merge, written)
     gathered = Gathered(scanned, decisions, tallied, settled, bucketed, given)
-    return finish(gathered, quarantine, pseudonyms, target, attached)
+    return finish(gathered, quarantine, worker.pseudonyms, worker.target, worker.attached)
 
 
-def _each(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """The results of the items, in their order, as they are there; the first fault stops the rest."""
-    threads = min(_MOST_THREADS, os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads) as pool:
+@contextmanager
+def _crew(worker: Worker) -> Iterator[Crew]:
+    """The worker, and helpers in other processes where there are parts enough; else it takes two at a time."""
+    most = min(_MOST_WORKERS, os.cpu_count() or 1)
+    if worker.attached or len(worker.parts) < _FEWEST_PARTS:
+        yield [worker] * min(2, most)
+        return
+    helpers = [Helper(worker) for _ in range(most - 1)]
+    try:
+        yield [worker, *helpers]
+    finally:
+        for helper in helpers:
+            helper.close()
+
+
+def _each(crew: Crew, work: Callable[[Worker | Helper, int], Result], count: int) -> Iterator[Result]:
+    """The results for numbers below `count`, in order, as they are there; the first fault stops the rest."""
+    free: SimpleQueue[Worker | Helper] = SimpleQueue()
+    for one in crew:
+        free.put(one)
+
+    def run(number: int) -> Result:
+        one = free.get()
+        try:
+            return work(one, number)
+        finally:
+            free.put(one)
+
+    with ThreadPoolExecutor(len(crew)) as pool:
         waiting: deque[Future[Result]] = deque()
         try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
+            for number in range(count):
+                waiting.append(pool.submit(run, number))
                 # A few are made ahead; what is made is merged at once, so that memory does not grow with the parts.
-                if len(waiting) > threads:
+                if len(waiting) > len(crew):
                     yield waiting.popleft().result()
                     pa.default_memory_pool().release_unused()
             while waiting:

@@ -118,12 +118,12 @@ class Pseudonyms:
     """The pseudonyms of one tenant, whose key is 32 random bytes and is never shown."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self.key = key
 
     def of(self, kind: str, value: str) -> str:
         """`<kind:hash>`: HMAC-SHA256 of kind and value under the tenant's key, cut to 48 bits."""
         message = f"{kind}\0{value}".encode("utf-8", "replace")
-        return f"<{kind}:{hmac.digest(self._key, message, 'sha256').hex()[:HEX]}>"
+        return f"<{kind}:{hmac.digest(self.key, message, 'sha256').hex()[:HEX]}>"
 
     def mask(self, text: str, kinds: Collection[str] = KINDS) -> tuple[str, list[Kind]]:
         """The text with pseudonyms, and the kinds of what was masked."""
