@@ -4,7 +4,6 @@ import gzip
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,16 +15,11 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
-from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
-from modelmill.frames.read import json_document
 from modelmill.frames.read.encoding import detect, open_utf8
-from modelmill.frames.read.file import read
-from modelmill.frames.read.json_rows import json_shape, read_json
 from modelmill.frames.read.parquet import read_parquet
-from modelmill.frames.read.reading import BadRow, Reading
 from modelmill.frames.read.source import sniff
-from modelmill.frames.read.unpack import unpack
+from tests.unit.data.reading import exhausted, loaded
 
 ROWS: list[dict[str, Any]] = [
     {"text": "good, really", "n": 1, "label": "yes"},
@@ -33,41 +27,6 @@ ROWS: list[dict[str, Any]] = [
     {"text": "多行\nsecond line", "n": 3, "label": "no"},
     {"text": "plain", "n": None, "label": "yes"},
 ]
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A file as its reader gives it, with empty cells as None."""
-
-    table: pa.Table
-    bad: list[BadRow]
-    warnings: list[DataWarning]
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        return [{name: cell or None for name, cell in row.items()} for row in self.table.to_pylist()]
-
-    @property
-    def numbers(self) -> list[int]:
-        every = range(1, self.table.num_rows + len(self.bad) + 1)
-        return sorted(set(every) - {row.number for row in self.bad})
-
-
-def exhausted(reading: Reading) -> Loaded:
-    tables = [pa.Table.from_batches([batch]) for batch in reading.batches]
-    table = pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
-    assert set(table.schema.types) <= {pa.large_string()}
-    return Loaded(table, reading.bad, reading.warnings)
-
-
-def loaded(folder: Path, content: str | bytes, name: str = "upload") -> Loaded:
-    path = folder / "file"
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    unpacked = unpack([(path, name)], folder)
-    [file] = unpacked.files
-    reading = read(file.path, file.name)
-    reading.warnings.extend(unpacked.warnings)
-    return exhausted(reading)
 
 
 def delimited(delimiter: str) -> str:
@@ -185,23 +144,6 @@ def test_ragged_rows_keep_their_numbers(tmp_path: Path) -> None:
     assert file.table.column("b").to_pylist() == ["x", "y", "w"]
 
 
-def test_bad_json_rows_keep_their_numbers(tmp_path: Path) -> None:
-    lines = ['{"a": 1}', "{broken", "[1]", '{"b": {"deep": [true]}}', '{"a": true, "b": "\\ud800"}']
-    file = loaded(tmp_path, "\n".join(lines))
-    assert [(row.number, row.reason) for row in file.bad] == [(2, "bad_json"), (3, "bad_json")]
-    assert file.table.to_pylist() == [
-        {"a": "1", "b.deep": None, "b": None},
-        {"a": None, "b.deep": "[true]", "b": None},
-        {"a": "true", "b.deep": None, "b": "?"},
-    ]
-
-
-def test_json_array_larger_than_the_buffer(tmp_path: Path) -> None:
-    rows = [{"text": "x" * 700_000 + str(number), "label": number % 2} for number in range(7)]
-    table = loaded(tmp_path, json.dumps(rows)).table
-    assert [text[-1] for text in table.column("text").to_pylist()] == list("0123456")
-
-
 def test_names_are_made_unique(tmp_path: Path) -> None:
     file = loaded(tmp_path, "a, a ,,b\nq,w,e,r\n")
     assert file.table.column_names == ["a", "a_2", "column_3", "b"]
@@ -306,67 +248,6 @@ def test_row_groups_are_pieces_of_parquet(tmp_path: Path) -> None:
     pieces = [exhausted(read_parquet(path, groups)) for groups in (range(1), range(1, 3), range(3, 4))]
     assert [piece.table.num_rows for piece in pieces] == [3, 6, 1]
     assert pa.concat_tables(piece.table for piece in pieces) == exhausted(read_parquet(path)).table
-
-
-def test_objects_are_columns_one_level_deep(tmp_path: Path) -> None:
-    rows = [{"user": {"name": "a", "at": {"city": "x"}}, "tags": [1, "b"], "n": 1}, {"user": None, "n": 2}]
-    file = loaded(tmp_path, "\n".join(map(json.dumps, rows)))
-    assert file.rows == [
-        {"user.name": "a", "user.at": '{"city": "x"}', "tags": '[1, "b"]', "n": "1", "user": None},
-        {"user.name": None, "user.at": None, "tags": None, "n": "2", "user": None},
-    ]
-
-
-def test_empty_objects_are_not_lost(tmp_path: Path) -> None:
-    file = loaded(tmp_path, '{"a": 1, "b": 2}\n{}\n{"c": {}}\n{"a": 3, "b": 4}\n')
-    assert [row.number for row in file.bad] == [2, 3]
-    assert file.numbers == [1, 4]
-
-
-def test_a_damaged_first_line_is_one_bad_row(tmp_path: Path) -> None:
-    file = loaded(tmp_path, '{"a": 1, "b\n{"a": 1, "b": 2}\n')
-    assert [(row.number, row.raw) for row in file.bad] == [(1, '{"a": 1, "b')]
-
-
-@pytest.mark.parametrize(
-    ("content", "code"),
-    [
-        ('{"a": 1, "b": {"c": [', "not_a_data_file"),
-        ('{"data": [{"a": 1}, {"a": 2}', "damaged_file"),
-        ('[{"a": 1}, {"a": ', "damaged_file"),
-        ('{\n"a": 1,\n"b": "x"\n}', "not_a_data_file"),
-        ('{"x": {"a": 1},\n "y": {"a": 2}}', "not_a_data_file"),
-    ],
-)
-def test_json_without_rows_is_refused(tmp_path: Path, content: str, code: str) -> None:
-    with pytest.raises(Rejected) as caught:
-        loaded(tmp_path, content)
-    assert caught.value.code == code
-    assert "one object per line" in str(caught.value.hint)
-
-
-def test_only_lines_can_be_cut(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    shapes = {
-        '{"a": 1}\n\n{"a": 2}\n': "lines",
-        '{"a": 1, "b": [1]}': "lines",
-        '{"data": [{"a": 1}]}': "document",
-        '{\n "a": 1\n}\n{\n "a": 2}': "document",
-        ' [{"a": 1}]': "array",
-    }
-    for content, shape in shapes.items():
-        path.write_text(content)
-        assert json_shape(path, detect(path)) == shape
-    path.write_text('[1]\n{"a": 1}\n')
-    assert [row.number for row in exhausted(read_json(path, detect(path), "lines")).bad] == [1]
-
-
-def test_a_long_wrapped_list_is_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_document, "LARGEST_ROW", 2 * 1024 * 1024)
-    rows = [{"text": "x" * 700_000 + str(number), "label": number} for number in range(7)]
-    assert loaded(tmp_path, json.dumps({"data": rows})).table.num_rows == 7
-    with pytest.raises(Rejected):
-        loaded(tmp_path, json.dumps({"columns": ["a"], "data": [["x" * 5_000_000]]}))
 
 
 @pytest.mark.parametrize("cut", range(1, 9))

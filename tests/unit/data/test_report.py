@@ -22,11 +22,8 @@ from modelmill.core.data.version import DatasetVersion, DataWarning, Rows
 from modelmill.core.model.recipe import Recipe
 from modelmill.frames.profile import Profile
 from modelmill.frames.report import wording
-from modelmill.frames.report.association import associations, code_numbers, code_strings, correlations, explained
-from modelmill.frames.report.missing import missing_together
 from modelmill.frames.report.page import CARDS, first_rows, render
-from modelmill.frames.report.sample import ROWS, sample
-from modelmill.frames.report.stats import histogram, statistics
+from modelmill.frames.report.stats import statistics
 from tests.unit.data.files import flowers_csv, reviews_csv
 
 INLINE = {"b", "bdi", "code", "span"}
@@ -351,24 +348,6 @@ def test_media_are_shown_and_what_is_no_picture_is_not() -> None:
     assert html.count(b'class="wave"') == 1
 
 
-def test_what_is_missing_together() -> None:
-    rows = pa.table({"a": ["x", None, None, "y"], "b": ["x", None, None, None], "c": ["1", "2", "3", "4"]})
-    found = missing_together(rows)
-    assert (found["names"], found["counts"], found["rows"]) == (["a", "b"], [2, 3], 4)
-    assert [(pattern["missing"], pattern["count"]) for pattern in found["patterns"]] == [([0, 1], 2), ([], 1), ([1], 1)]
-    assert missing_together(rows.select(["c"]))["patterns"] == []
-
-
-def test_columns_that_go_together() -> None:
-    dice = np.random.default_rng(7)
-    first, other = dice.integers(0, 4, 2_000), dice.integers(0, 4, 2_000)
-    matrix = associations([first, first * 10 + 3, other, np.zeros(2_000, np.int64)])
-    assert matrix[0][1] == 1.0
-    assert matrix[0][2] is not None
-    assert matrix[0][2] < 0.05
-    assert matrix[0][3] is None
-
-
 def test_the_page_is_made_for_everybody() -> None:
     """Pictures have a text beside them, tables have headers, and colours stand out from what they are on."""
     _, _, html = report(flowers_csv(90))
@@ -398,16 +377,6 @@ def _luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_the_cost_does_not_grow_with_the_rows() -> None:
-    rows = pa.table({"n": pa.array([str(number) for number in range(200_000)], pa.large_string())})
-    some = sample(rows, np.arange(0, 200_000, 2))
-    assert some.num_rows == ROWS
-    assert some.column("n")[0].as_py() == "0"
-    assert some.column("n")[-1].as_py() == "199998"
-    long = pa.table({"t": pa.array(["x" * 1_000_000] * 200, pa.large_string())})
-    assert sample(long, np.arange(200)).num_rows == 100
-
-
 def test_a_report_is_quick() -> None:
     dice = random.Random(7)
     header = [f"n{i}" for i in range(10)] + [f"c{i}" for i in range(4)] + ["label"]
@@ -421,67 +390,3 @@ def test_a_report_is_quick() -> None:
     started = time.process_time()
     statistics(rows, plan, {"train": 25_000}, {"train": {"x": 12_000, "y": 13_000}})
     assert time.process_time() - started < 3  # 0.5 s on a laptop
-
-
-def test_explained_is_the_share_of_the_entropy() -> None:
-    dice = np.random.default_rng(1)
-    classes = dice.integers(0, 3, 5_000)
-    assert explained(classes * 7, classes) > 0.99
-    assert explained(dice.integers(0, 50, 5_000), classes) < 0.01
-    assert explained(np.zeros(10, np.int64), np.zeros(10, np.int64)) == 0
-    spike = np.where(classes == 0, dice.random(5_000) * 1_000, 0.0)  # most are 0, the others say the class
-    assert explained(code_numbers(spike), (classes == 0).astype(np.int64)) > 0.99
-
-
-def test_codes_keep_missing_values_apart() -> None:
-    assert len(set(code_numbers(np.array([np.nan, 1.0, np.nan, 2.0])).tolist())) == 3
-    assert set(code_numbers(np.array([np.nan])).tolist()) == {0}
-    strings = pa.array([None, *(f"v{number:03}" for number in range(80)), "v000"], pa.large_string())
-    codes = code_strings(strings).tolist()
-    assert codes[0] == 0
-    assert codes.count(codes[1]) == 2
-    assert codes.count(1) == 30
-
-
-def test_correlations_are_those_of_numpy() -> None:
-    dice = np.random.default_rng(2)
-    first = dice.normal(size=200)
-    second = np.where(dice.random(200) < 0.1, np.nan, first + dice.normal(size=200))
-    matrix = correlations([first, second, np.ones(200)])
-    known = ~np.isnan(second)
-    assert matrix[0][1] == matrix[1][0] == round(float(np.corrcoef(first[known], second[known])[0, 1]), 3)
-    assert matrix[2] == [None, None, None]
-
-
-@pytest.mark.parametrize(
-    "values", [[1.0], [5.0, 5.0], [1.0, np.nextafter(1.0, 2)], [3e38, -3e38], [1e17, 1e17 + 2], [0.0, 1e-300]]
-)
-def test_a_histogram_counts_every_number(values: list[float]) -> None:
-    found = histogram(np.array([*values, np.nan]))
-    assert found is not None
-    assert sum(found["counts"]) + found["below"] + found["above"] == len(values)
-    assert len(found["edges"]) == len(found["counts"]) + 1
-
-
-def test_a_long_tail_is_cut_off_and_counted() -> None:
-    found = histogram(np.array([*range(50)] * 20 + [1e6]))
-    assert found is not None
-    assert (found["below"], found["above"]) == (0, 1)
-    assert found["edges"][-1] < 60
-    assert histogram(np.array([np.nan])) is None
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0"), (1234567, "1,234,567"), (-3.14159, "−3.14"), (0.5, "0.5"), (123.456, "123.5"), (1e20, "1.000e20"),
-     (0.00001234, "1.234e−05"), (2500.6, "2,501"), (-0.0, "0")],
-)  # fmt: skip
-def test_numbers_are_readable(value: float, text: str) -> None:
-    assert wording.number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("share", "text"), [(0, "0 %"), (1, "100 %"), (0.5, "50.0 %"), (0.00001, "< 0.1 %"), (0.99999, "> 99.9 %")]
-)
-def test_shares_are_never_rounded_to_all_or_nothing(share: float, text: str) -> None:
-    assert wording.percent(share) == text
