@@ -49,7 +49,7 @@ class ModelStack(Stack):
         trainer = sagemaker_role(self, rights)
         on_aws = is_aws(self)
         batch = BatchEngine(self, config, image, rights, on_aws)
-        spark = SparkEngine(self, bundles, on_aws, data.preparing())
+        spark = SparkEngine(self, bundles, on_aws, data.preparing_on_spark())
         machine = self._state_machine(
             config,
             {f"{stage}Arn": function.function_arn for stage, function in stages.items()}

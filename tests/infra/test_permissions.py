@@ -167,6 +167,17 @@ def test_nothing_triggers_itself(templates: Templates) -> None:
     assert {starter.split("/")[1][:10] for starter in starters} == {"IngestRole", "ControlRol", "PipelineRo"}
 
 
+def test_a_spark_job_writes_what_is_on_the_way_and_makes_keys_of_pseudonyms_alone(templates: Templates) -> None:
+    """The version is the function's to write and to put on record."""
+    own = [s for role, s in templates.statements() if role.split("/")[1].startswith("SparkRole")]
+    needed = {"s3:PutObject", "s3:PutObjectTagging", "s3:GetObject", "s3:GetObjectVersion", "dynamodb:GetItem"}
+    assert needed <= {action for statement in own for action in listed(statement["Action"])}
+    writes = [s for s in own if {"s3:PutObject", "s3:PutObjectTagging"} & set(listed(s["Action"]))]
+    assert {text(r).partition("/")[2] for s in writes for r in listed(s["Resource"])} == {"*/scratch/*"}
+    (records,) = [s for s in own if "dynamodb:PutItem" in listed(s["Action"])]
+    assert records["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#mask"]}}
+
+
 def test_authorise_reads_keys_alone(templates: Templates) -> None:
     (statement,) = [
         s for s in templates.role_statements("serve/authorise") if "dynamodb:GetItem" in listed(s["Action"])

@@ -4,7 +4,7 @@ import pytest
 
 from modelmill.core.data.planner import choose
 from modelmill.core.errors import Rejected
-from modelmill.core.limits import FETCH_BYTES, GIB, LAMBDA_DATA_BYTES, LAMBDA_TMP_BYTES, MAP_DATA_BYTES
+from modelmill.core.limits import FETCH_BYTES, GIB, LAMBDA_DATA_BYTES, LAMBDA_SECONDS, LAMBDA_TMP_BYTES, MAP_DATA_BYTES
 from modelmill.core.model.recipe import Prepare
 
 AUTO = Prepare()
@@ -45,6 +45,10 @@ def test_what_is_packed_must_fit_on_a_disk(engine: str) -> None:
     choose(FETCH_BYTES, prepare, pieces=False)
     with pytest.raises(Rejected, match="can only be read as a whole"):
         choose(FETCH_BYTES + 1, prepare, pieces=False)
+
+
+def test_the_first_function_of_a_map_has_time_to_read_all_of_it_twice() -> None:
+    assert 2 * MAP_DATA_BYTES / 100e6 <= LAMBDA_SECONDS / 2
 
 
 def test_what_is_fetched_fits_with_all_that_is_made_of_it() -> None:

@@ -69,7 +69,8 @@ LAMBDA_DATA_BYTES = 1 * GIB
 """Most data, unpacked, that one function prepares: 400 MB of CSV take 20 s, so there is time to spare."""
 FETCH_BYTES = 2 * GIB
 """Largest upload that a function brings to its disk: with all that is made of it, it is up to five times as large."""
-MAP_DATA_BYTES = 50 * GIB
-"""Most data that functions prepare side by side: one of them reads it all, to find where rows end."""
+MAP_DATA_BYTES = 20 * GIB
+"""Most data that functions prepare side by side. The first of them reads all text twice, to check its encoding and to
+find where rows end: at 100 MB a second, about what one stream from S3 gives, that is half of LAMBDA_SECONDS."""
 LEAVE_ONE_OUT_ROWS = 1_000
 """Each row is a model to train."""

@@ -93,10 +93,10 @@ class Ending:
             return {"code": "timed_out", "message": f"{where}it took too long", "hint": _RETRY_HINT}
         if failures:
             return failures[0]
+        code, message = "stage_failed", cause_text(self.cause) or self.error or "the workflow failed"
         if any(sign in self.error or sign in self.cause for sign in _OUT_OF_MEMORY):
-            return {"code": "out_of_memory", "message": f"{where}it ran out of memory", "hint": _RETRY_HINT}
-        message = f"{where}{cause_text(self.cause) or self.error or 'the workflow failed'}"
-        return {"code": "stage_failed", "message": message, "hint": _RETRY_HINT}
+            code, message = "out_of_memory", "it ran out of memory"
+        return {"code": code, "message": f"{where}{message}", "hint": _RETRY_HINT}
 
     def outcome(self, reason: Reason | None) -> dict[str, Any]:
         """What the run's record says at the end: reason, rows, warnings, task, target, dataset version, model."""
