@@ -235,3 +235,55 @@ def test_too_many_tables_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(Rejected) as caught:
         unpacked(tmp_path, data_zip=zipped({f"{n}.csv": CSV for n in range(4)}))
     assert (caught.value.code, caught.value.limit) == ("too_many_files", 3)
+
+
+class Counted:
+    """A file that lies elsewhere, as `modelmill.aws.remote.Remote`; counts the bytes that are asked of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name, self.read = path, path.name, 0
+
+    def stat(self) -> Any:
+        return self.path.stat()
+
+    def open(self, _mode: str = "rb", buffering: int = -1) -> Any:
+        counted, inner = self, self.path.open("rb", buffering=0)
+
+        class Stream(io.RawIOBase):
+            def readable(self) -> bool:
+                return True
+
+            def seekable(self) -> bool:
+                return True
+
+            def seek(self, offset: int, whence: int = 0) -> int:
+                return inner.seek(offset, whence)
+
+            def readinto(self, buffer: Any) -> int:
+                size = inner.readinto(buffer)
+                counted.read += size
+                return size
+
+            def close(self) -> None:
+                inner.close()
+                super().close()
+
+        return io.BufferedReader(Stream(), max(buffering, io.DEFAULT_BUFFER_SIZE))
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "gb18030"])
+def test_several_large_files_are_not_read_to_their_ends_for_their_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
+    monkeypatch.setattr("modelmill.frames.read.file.GLANCE_BYTES", 1_000_001)
+    places = []
+    for name in ("one.csv", "two.csv"):
+        path = tmp_path / name
+        path.write_bytes("评论,类别\n".encode(codec) + "房间很干净服务也很好,好\n".encode(codec) * 4_000_000)
+        places.append(Counted(path))
+    folder = tmp_path / "unpacked"
+    folder.mkdir()
+    found = unpack([(place, place.name) for place in places], folder)  # type: ignore[misc]
+    assert [file.name for file in found.files] == ["one.csv", "two.csv"]
+    for place in places:
+        assert place.read < place.stat().st_size, "Arrow reads some blocks ahead"

@@ -29,16 +29,21 @@ class Encoding:
     warnings: tuple[DataWarning, ...] = ()
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _chunks(path: Path, most: int | None = None) -> Iterator[bytes]:
+    left = path.stat().st_size if most is None else most
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
+        while chunk := stream.read(min(_CHUNK, left)):
             yield chunk
+            left -= len(chunk)
 
 
-def _is_utf8(path: Path) -> bool:
-    """True if all bytes are UTF-8. Arrow checks them ten times faster than Python decodes them, and without a copy."""
+def _is_utf8(path: Path, most: int | None) -> bool:
+    """True if all bytes, or the first `most`, are UTF-8.
+
+    Arrow checks them ten times faster than Python decodes them, and without a copy.
+    """
     rest = b""
-    for chunk in _chunks(path):
+    for chunk in _chunks(path, most):
         data = rest + chunk
         # A character that the end cuts goes on in the next chunk; its first byte is 11xxxxxx, the others 10xxxxxx.
         cut = next((back for back in range(1, min(4, len(data) + 1)) if data[-back] & 0xC0 != 0x80), 0)
@@ -46,7 +51,7 @@ def _is_utf8(path: Path) -> bool:
         if not _is_valid(data, whole):
             return False
         rest = data[whole:]
-    return _is_valid(rest, len(rest))
+    return most is not None or _is_valid(rest, len(rest))
 
 
 def _is_valid(data: bytes, size: int) -> bool:
@@ -58,12 +63,12 @@ def _is_valid(data: bytes, size: int) -> bool:
     return True
 
 
-def _decodes(path: Path, codec: str) -> bool:
+def _decodes(path: Path, codec: str, most: int | None) -> bool:
     decoder = codecs.getincrementaldecoder(codec)()
     try:
-        for chunk in _chunks(path):
+        for chunk in _chunks(path, most):
             decoder.decode(chunk)
-        decoder.decode(b"", final=True)
+        decoder.decode(b"", final=most is None)
     except UnicodeDecodeError:
         return False
     return True
@@ -81,20 +86,23 @@ def _decoded(path: Path, codec: str) -> Iterator[str]:
             return
 
 
-def detect(path: Path) -> Encoding:
-    """UTF-16 by its mark, then what decodes: UTF-8, UTF-8 with few bad bytes, GB18030, Windows-1252 at last."""
+def detect(path: Path, most: int | None = None) -> Encoding:
+    """UTF-16 by its mark, then what decodes: UTF-8, UTF-8 with few bad bytes, GB18030, Windows-1252 at last.
+
+    By all bytes of the file, or by the first `most` of a larger one.
+    """
     with path.open("rb") as stream:
         head = stream.read(64 * 1024)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return Encoding("utf-16", "replace")
     if unmarked := utf16_without_mark(head):
         return Encoding(unmarked, "replace")
-    if _is_utf8(path):
+    if _is_utf8(path, most):
         return Encoding("utf-8-sig")
     foreign = "".join(_decoded(path, "utf-8"))
     if len(foreign) > 10 * foreign.count("\ufffd"):
         return Encoding("utf-8-sig", "replace", (_warning("some bytes are not UTF-8 and were replaced"),))
-    if _decodes(path, "gb18030"):
+    if _decodes(path, "gb18030", most):
         foreign = "".join(_decoded(path, "gb18030"))
         if len(_COMMON_CJK.findall(foreign)) > 0.8 * len(foreign):
             return Encoding("gb18030", "strict", (_warning("the file is not UTF-8; it was read as GB18030"),))
