@@ -69,6 +69,18 @@ def test_a_stage_that_was_running_fails_with_its_run() -> None:
     ]
 
 
+def test_no_stage_runs_on_when_its_run_was_cancelled_meanwhile() -> None:
+    """A function goes on to its end, though the execution that called it was stopped."""
+    start()
+    pipelines.report_stage("default", RUN, "preprocess", "RUNNING")
+    pipelines.finish("default", RUN, "CANCELLED", {"reason": {"code": "cancelled", "message": "cancelled by me"}})
+    pipelines.report_stage("default", RUN, "preprocess", "RUNNING", fraction=0.4, message="parts read")
+    pipelines.report_stage("default", RUN, "train", "RUNNING", candidate="mlp")
+    assert [(s["stage"], s["status"], s["message"]) for s in pipelines.stages("default", RUN)] == [
+        ("preprocess", "FAILED", "cancelled by me")
+    ]
+
+
 def test_the_newest_runs_come_first_and_can_be_filtered() -> None:
     for minute in range(6):
         start(f"20261124T08{minute:02}00-0123456789", "reviews" if minute % 2 else "adult")

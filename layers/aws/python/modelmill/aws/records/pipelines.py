@@ -101,6 +101,11 @@ def stages(tenant: str, run_id: str) -> list[dict[str, Any]]:
     return [table.body_of(item) for item in table.query(f"{tenant}#pipeline#{run_id}")]
 
 
+def _is_closed(tenant: str, run_id: str) -> bool:
+    item = table.get_item(f"{tenant}#pipelines", run_id, consistent=True)
+    return item is not None and item["run_status"]["S"] != "RUNNING"
+
+
 def report_stage(
     tenant: str,
     run_id: str,
@@ -112,7 +117,12 @@ def report_stage(
     message: str = "",
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Say how far a stage is: `fraction` in 0..1, one line for people in `message`, numbers in `detail`."""
+    """Say how far a stage is: `fraction` in 0..1, one line for people in `message`, numbers in `detail`.
+
+    RUNNING is not said any more once the run is closed: what was under way may end later than a cancelled run.
+    """
+    if status == "RUNNING" and _is_closed(tenant, run_id):
+        return
     sk = f"{position(stage):02}#{stage}" + (f"#{candidate}" if candidate else "")
     pk = f"{tenant}#pipeline#{run_id}"
     known = table.get(pk, sk) or {}
