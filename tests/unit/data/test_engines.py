@@ -1,7 +1,9 @@
 """Three engines, one result: the version and every stored byte are equal, whatever the engine and the shards."""
 
+import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,9 @@ from typing import Any
 import pytest
 
 from modelmill.core.data.accounts import UnusableData
+from modelmill.core.errors import Rejected
 from modelmill.core.model.recipe import Recipe
-from modelmill.frames import sharded
+from modelmill.frames import prepare, sharded
 from modelmill.frames.describe import describe
 from modelmill.frames.finish import Prepared
 from modelmill.frames.parts import list_parts
@@ -19,6 +22,7 @@ from modelmill.frames.read.unpack import DataFile, Unpacked
 from modelmill.frames.relay import FolderRelay
 from modelmill.frames.steps import Grain
 from modelmill.frames.work import Work, leave_parts, leave_work, take_work
+from modelmill.frames.worker import Helper, Worker
 from modelmill.frames.write import write
 from tests.unit.data.files import PSEUDONYMS, RUN
 from tests.unit.data.mixed import mixed_csv
@@ -100,6 +104,39 @@ def test_steps_in_any_order_and_run_twice_give_what_one_machine_gives(
     assert {"quarantine.jsonl", "profile.json", "profile.bin", "report.html"} <= set(one[1])
     for seed, times in ((1, 1), (2, 2)):
         assert_equal(mapped(upload, RECIPES[kind], tmp_path / str(seed), seed, times), one)
+
+
+@pytest.mark.parametrize("cores", [2, 4])
+def test_helpers_in_other_processes_change_nothing(
+    upload: DataFile, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = on_one_machine(upload, RECIPES["text"], tmp_path / "alone")
+    monkeypatch.setattr(prepare, "HELPED_BYTES", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    hired: list[Helper] = []
+
+    def hire(worker: Worker) -> Helper:
+        hired.append(Helper(worker))
+        return hired[-1]
+
+    monkeypatch.setattr(prepare, "Helper", hire)
+    assert_equal(on_one_machine(upload, RECIPES["text"], tmp_path / "helped"), alone)
+    assert len(hired) == cores - 1
+    assert [helper.ended for helper in hired] == [True] * (cores - 1)
+
+
+def test_what_a_helper_refuses_is_refused_and_its_death_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.csv"
+    path.write_text("text,label\n" + "a,b\n" * 10)
+    parts = list_parts([DataFile(path, "damaged.csv")])
+    helper = Helper(Worker([replace(parts[0], layout="parquet")], Recipe().clean, PSEUDONYMS, tmp_path, tmp_path))
+    with pytest.raises(Rejected) as refusal:
+        helper.scan(0)
+    assert refusal.value.code == "damaged_file"
+    with pytest.raises(RuntimeError, match="helps to prepare data ended"):
+        helper.scan(1)
+    helper.close()
+    assert helper.ended
 
 
 def assert_equal(found: Stored, expected: Stored) -> None:

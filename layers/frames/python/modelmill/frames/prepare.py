@@ -18,6 +18,7 @@ import pyarrow as pa
 from modelmill.core.data.accounts import UnusableData
 from modelmill.core.data.mask import Pseudonyms
 from modelmill.core.errors import Rejected
+from modelmill.core.limits import MIB
 from modelmill.core.model.recipe import Recipe
 from modelmill.frames.attached import Attached
 from modelmill.frames.bucket import Bucketed
@@ -33,8 +34,8 @@ from modelmill.frames.tally import Tally
 from modelmill.frames.worker import Helper, Worker
 
 _MOST_WORKERS = 4
-_FEWEST_PARTS = 3
-"""With fewer a second process takes longer to start than it saves."""
+HELPED_BYTES = 64 * MIB
+"""With less a second process takes longer to start than it saves."""
 Crew = Sequence[Worker | Helper]
 Result = TypeVar("Result")
 
@@ -92,9 +93,10 @@ def _prepare(crew: Crew, worker: Worker, scanned: Scan, recipe: Recipe, grain: G
 
 @contextmanager
 def _crew(worker: Worker) -> Iterator[Crew]:
-    """The worker, and helpers in other processes where there are parts enough; else it takes two at a time."""
+    """The worker, and helpers in other processes where there is enough to do; else it takes two at a time."""
     most = min(_MOST_WORKERS, os.cpu_count() or 1)
-    if worker.attached or len(worker.parts) < _FEWEST_PARTS:
+    files = {part.file.path for part in worker.parts}
+    if worker.attached or sum(path.stat().st_size for path in files) < HELPED_BYTES:
         yield [worker] * min(2, most)
         return
     helpers = [Helper(worker) for _ in range(most - 1)]

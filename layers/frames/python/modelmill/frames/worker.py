@@ -119,6 +119,11 @@ class Helper:
         """Store a bucket."""
         return wire.unpack(self._ask("write", bucket), Bucketed)
 
+    @property
+    def ended(self) -> bool:
+        """True if the process is no more."""
+        return self._process.poll() is not None
+
     def close(self) -> None:
         """End the process."""
         self._process.kill()
