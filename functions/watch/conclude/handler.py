@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger
 from modelmill.aws import jobs, objects
 from modelmill.aws.records import pipelines
 from modelmill.aws.settings import settings
+from modelmill.core.limits import QUARANTINE_BYTES
 from modelmill.core.names import UploadKey, quarantine_key
 from modelmill.core.watch.emf import emf_line
 from modelmill.core.watch.outcome import Ending
@@ -45,12 +46,15 @@ def _reason(ending: Ending, tenant: str, run_id: str) -> dict[str, Any] | None:
 
 
 def _quarantine(upload: dict[str, Any], reason: dict[str, Any]) -> None:
-    """Keep the refused file, with the reason beside it, where no upload of the same name overwrites it."""
+    """Keep the refused file (if it is very large, where it is), with the reason, where no upload overwrites it."""
     key = quarantine_key(UploadKey.parse(upload["key"]))
     bucket = settings().data_bucket
-    try:
-        objects.copy((upload["bucket"], upload["key"]), (bucket, key), upload.get("version_id"))
-    except FileNotFoundError:
-        logger.warning("the refused file was removed meanwhile")
+    if upload.get("size", 0) > QUARANTINE_BYTES:
+        reason = reason | {"upload": upload}
+    else:
+        try:
+            objects.copy((upload["bucket"], upload["key"]), (bucket, key), upload.get("version_id"))
+        except FileNotFoundError:
+            logger.warning("the refused file was removed meanwhile")
     document = json.dumps(reason, ensure_ascii=False, indent=1).encode()
     objects.put(bucket, f"{key}.reason.json", document, "application/json")

@@ -7,6 +7,7 @@ import pytest
 
 from modelmill.aws import objects
 from modelmill.aws.records import pipelines
+from modelmill.core.limits import QUARANTINE_BYTES
 from tests.contract.world import DATA, MODELS, UPLOADS, event, load_function
 
 ENDED = event("watch/conclude")
@@ -103,6 +104,16 @@ def test_stored_data_without_a_model_family_ends_the_run_and_is_nobodys_fault(up
     assert (closed["status"], closed["reason"], closed["model"]) == ("FAILED", reason, None)
     assert (closed["dataset_version"], closed["rows"]) == (prepared["dataset_version"], prepared["rows"])
     assert list(objects.keys(DATA, "")) == []
+
+
+def test_a_very_large_refused_file_stays_where_it_is_and_the_reason_names_it(upload: dict[str, Any]) -> None:
+    """To copy a terabyte takes longer than the function has: then nobody would ever learn the reason."""
+    reason = {"code": "one_class", "message": "the target has one value"}
+    large = upload | {"size": QUARANTINE_BYTES + 1}
+    run(until("preprocess") | {"upload": large, "preprocess": {"status": "rejected", "reason": reason}})
+    assert (record()["status"], record()["reason"]) == ("FAILED", reason)
+    assert list(objects.keys(DATA, "")) == [f"{KEPT}.reason.json"]
+    assert json.loads(objects.get(DATA, f"{KEPT}.reason.json")) == reason | {"upload": large}
 
 
 def test_a_refused_file_that_was_removed_still_has_its_reason(upload: dict[str, Any]) -> None:

@@ -72,5 +72,7 @@ FETCH_BYTES = 2 * GIB
 MAP_DATA_BYTES = 20 * GIB
 """Most data that functions prepare side by side. The first of them reads all text twice, to check its encoding and to
 find where rows end: at 100 MB a second, about what one stream from S3 gives, that is half of LAMBDA_SECONDS."""
+QUARANTINE_BYTES = 5 * GIB
+"""Largest refused file that is copied beside its reason, for which conclude has five minutes."""
 LEAVE_ONE_OUT_ROWS = 1_000
 """Each row is a model to train."""
