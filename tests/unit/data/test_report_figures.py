@@ -5,7 +5,14 @@ import pyarrow as pa
 import pytest
 
 from modelmill.frames.report import wording
-from modelmill.frames.report.association import associations, code_numbers, code_strings, correlations, explained
+from modelmill.frames.report.association import (
+    associations,
+    code_measure,
+    code_numbers,
+    code_strings,
+    correlations,
+    explained,
+)
 from modelmill.frames.report.missing import missing_together
 from modelmill.frames.report.sample import ROWS, sample
 from modelmill.frames.report.stats import histogram
@@ -19,6 +26,19 @@ def test_explained_is_the_share_of_the_entropy() -> None:
     assert explained(np.zeros(10, np.int64), np.zeros(10, np.int64)) == 0
     spike = np.where(classes == 0, dice.random(5_000) * 1_000, 0.0)  # most are 0, the others say the class
     assert explained(code_numbers(spike), (classes == 0).astype(np.int64)) > 0.99
+
+
+def test_a_few_hundred_rows_explain_a_measure() -> None:
+    dice = np.random.default_rng(3)
+    inputs = dice.normal(size=400)
+    noise = np.round(dice.normal(size=400), 2)
+    target = code_measure(inputs + dice.normal(size=400))
+    assert explained(code_numbers(inputs), target) > 0.1
+    assert explained(code_numbers(noise), target) < 0.03
+    copied = code_measure(inputs)
+    assert explained(code_numbers(inputs), copied) > 0.85
+    ends = code_measure(np.minimum(inputs, 0.0))  # the largest value is what most rows have
+    assert explained(code_numbers(inputs), ends) > 0.85
 
 
 def test_codes_keep_missing_values_apart() -> None:

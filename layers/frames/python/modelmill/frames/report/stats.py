@@ -17,6 +17,7 @@ from modelmill.frames.report.association import (
     Integers,
     Numbers,
     associations,
+    code_measure,
     code_numbers,
     code_strings,
     correlations,
@@ -116,7 +117,7 @@ def _target(strings: pa.ChunkedArray, *, measure: bool) -> Integers:
     """The class of each row, or the bin of its measure."""
     if measure:
         numbers = pc.fill_null(parse_numbers(strings.combine_chunks()), np.nan)
-        return code_numbers(numbers.to_numpy(zero_copy_only=False))
+        return code_measure(numbers.to_numpy(zero_copy_only=False))
     names = class_names(strings).combine_chunks()
     places: Integers = pc.index_in(names, value_set=pc.unique(names)).to_numpy(zero_copy_only=False).astype(np.int64)
     return places
