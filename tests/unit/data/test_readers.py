@@ -167,6 +167,18 @@ def test_decimal_commas_are_read_where_they_are_written(tmp_path: Path) -> None:
     assert [warning.code for warning in data.warnings] == ["decimal_comma"]
 
 
+def test_amounts_and_shares_have_decimal_commas_too(tmp_path: Path) -> None:
+    data = loaded(tmp_path, "miete;rabatt;q\n1.234,50 €;5,5%;1\n€ 480,25;12 %;2,5\n-€7,00;ca. 5,5 %;3\n")
+    assert data.table.column("miete").to_pylist() == ["1234.50 €", "€ 480.25", "-€7.00"]
+    assert data.table.column("rabatt").to_pylist() == ["5.5%", "12 %", "ca. 5,5 %"]
+
+
+def test_commas_of_amounts_alone_tell(tmp_path: Path) -> None:
+    data = loaded(tmp_path, "miete;art\n1.234,50 €;neu\n480,25 €;alt\n")
+    assert data.table.column("miete").to_pylist() == ["1234.50 €", "480.25 €"]
+    assert [warning.code for warning in data.warnings] == ["decimal_comma"]
+
+
 @pytest.mark.parametrize("cell", ["1,234", "2.5"])
 def test_other_commas_stay(tmp_path: Path, cell: str) -> None:
     data = loaded(tmp_path, f"x;y;z\n{cell};1,234;0.5\n{cell};a;b\n")

@@ -31,7 +31,11 @@ _OPEN_QUOTE = DataWarning(
     code="open_quote",
     message="a quote is never closed: the lines behind it were read as rows without quotes",
 )
-_COMMA_NUMBER = r"^\s*[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)(?:,[0-9]+)?\s*$"
+_COMMA_NUMBER = (
+    "^\\s*[+-]?(?:[A-Z]{0,2}[$£€¥￥₹])?[ \u00a0]?"
+    "(?:[0-9]{1,3}(?:\\.[0-9]{3})+|[0-9]+)(?:,[0-9]+)?[ \u00a0]?[%€元]?\\s*$"
+)
+"""With the signs that the grammar of cells knows: 1.234,50 € as well."""
 
 
 def read_delimited(path: Path, encoding: Encoding, suffix: str) -> Reading:

@@ -19,7 +19,9 @@ Quoting = Literal["doubled", "escaped", "off"]
 _DELIMITERS = (",", "\t", ";", "|")
 _NAME_CHARACTERS = 128
 # Three digits after the mark may be thousands, unless a single zero stands before it.
-_COMMA_NUMBER = re.compile(r"[+-]?(?:\d+,(?:\d{1,2}|\d{4,})|0,\d+)$", re.ASCII)
+_COMMA_NUMBER = re.compile(
+    r"[+-]?(?:[$£€¥￥₹]\s?)?(?:\d+(?:\.\d{3})*,(?:\d{1,2}|\d{4,})|0,\d+)[ \u00a0]?[%€元]?$", re.ASCII
+)
 _POINT_NUMBER = re.compile(r"[+-]?(?:\d*\.(?:\d{1,2}|\d{4,})|0?\.\d+)$", re.ASCII)
 _COMMA_WARNING = DataWarning(
     code="decimal_comma",
