@@ -281,6 +281,6 @@ def mask_warnings(plan: MaskPlan, counts: Mapping[str, Counter[Kind]]) -> list[D
         messages.append(f"personal data was masked in {len(counts) - _REPORTED} more columns")
     found = [DataWarning(code="masked", message=message) for message in messages]
     if plan.identities:
-        text = f"hold personal data in each cell; masked as a whole and left out: {listed(list(plan.identities))}."
+        text = f"hold personal data in each cell; masked as a whole and left out: {listed(list(plan.identities))};"
         found.append(DataWarning(code="masked_columns", message=f"{text} {_keep('COLUMN')}"))
     return found

@@ -18,16 +18,21 @@ _SHIFTED = 0.1
 _FEWEST = 30
 
 
-def few_test_rows(counts: Counts) -> list[DataWarning]:
+_LARGER_TEST = ", or take more for the test (`split: {train: 0.6, validation: 0.15, test: 0.25}` in recipe.yaml)"
+
+
+def few_test_rows(counts: Counts, by: str) -> list[DataWarning]:
     """`few_test_rows` if a class has so few that its own figures mean nothing."""
     test = counts.get("test", {})
     few = sorted((test.get(name, 0), name) for name in counts.get("train", {}) if test.get(name, 0) < FEW_TEST_ROWS)
     if not few:
         return []
     named = listed([f"{name[:40]} ({count})" for count, name in few[:10]])
+    # Shares place no row of a given test.
+    more = "" if by == "given" else _LARGER_TEST
     text = (
         f"{len(few)} of {len(counts['train'])} classes have fewer than {FEW_TEST_ROWS} test rows: {named}; bring more"
-        " rows of them, or take more for the test (`split: {train: 0.6, validation: 0.15, test: 0.25}` in recipe.yaml)"
+        f" rows of them{more}"
     )
     return [DataWarning(code="few_test_rows", message=text)]
 
