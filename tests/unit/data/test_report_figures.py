@@ -14,6 +14,7 @@ from modelmill.frames.report.association import (
     explained,
 )
 from modelmill.frames.report.missing import missing_together
+from modelmill.frames.report.page import PICTURE_CHARACTERS, _affordable
 from modelmill.frames.report.sample import ROWS, sample
 from modelmill.frames.report.stats import histogram
 
@@ -121,3 +122,10 @@ def test_the_cost_does_not_grow_with_the_rows() -> None:
     assert some.column("n")[-1].as_py() == "199998"
     long = pa.table({"t": pa.array(["x" * 1_000_000] * 200, pa.large_string())})
     assert sample(long, np.arange(200)).num_rows == 100
+
+
+def test_every_class_is_shown_where_pictures_are_heavy() -> None:
+    heavy = "x" * (PICTURE_CHARACTERS // 5)
+    samples = [{"label": label, "name": str(number), "picture": heavy} for label in "ab" for number in range(12)]
+    shown = [(each["label"], each["name"]) for each in _affordable(samples)]
+    assert shown == [("a", "0"), ("a", "1"), ("a", "2"), ("b", "0"), ("b", "1")]

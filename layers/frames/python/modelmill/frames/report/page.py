@@ -258,6 +258,15 @@ def _media(media: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _affordable(samples: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
-    """The first pictures that do not make the page heavy."""
-    sizes = accumulate(len(sample["picture"]) for sample in samples[:PICTURES])
-    return [sample for sample, size in zip(samples, sizes, strict=False) if size <= PICTURE_CHARACTERS]
+    """Pictures that do not make the page heavy, of the classes in turn, in their order."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for place, sample in enumerate(samples[:PICTURES]):
+        turns.append((seen[sample["label"]], place))
+        seen[sample["label"]] += 1
+    order = [place for _, place in sorted(turns)]
+    sizes = accumulate(len(samples[place]["picture"]) for place in order)
+    return [
+        samples[place]
+        for place in sorted(p for p, size in zip(order, sizes, strict=True) if size <= PICTURE_CHARACTERS)
+    ]
