@@ -106,15 +106,24 @@ def _definitions(tree: ast.Module, module: str) -> dict[str, ast.AST]:
 
 def reach(sources: list[Path]) -> Reach:
     """What the code in these files can do to AWS."""
+    return _reach(tuple(sources))
+
+
+@cache
+def _reach(sources: tuple[Path, ...]) -> Reach:
     todo: list[tuple[ast.AST, dict[str, str], str]] = []
     for file in sources:
         tree = ast.parse(file.read_text(encoding="utf-8"))
         todo.append((tree, _imports(tree), ""))
     seen: set[str] = set()
+    walked: set[ast.AST] = set()
     calls: set[str] = set()
     settings: set[str] = set()
     while todo:
         node, names, home = todo.pop()
+        if node in walked:  # a module that counts whole has many names
+            continue
+        walked.add(node)
         calls |= set(_leaves(node))
         settings |= set(_settings(node))
         for name in set(_named(node, names, home)) | (set(names.values()) if isinstance(node, ast.Module) else set()):
