@@ -57,12 +57,13 @@ class Moments:
             return cls()
         total = int(counts.sum())
         total, weights = int(counts.sum()), counts.astype(np.float64)
-        mean = float(numbers @ weights) / total
+        # No matrix product: for it BLAS would wake threads, which wait at full speed.
+        mean = float((numbers * weights).sum()) / total
         return cls(
             total,
             int(counts[numbers == np.floor(numbers)].sum()),
             mean,
-            float(((numbers - mean) ** 2) @ weights),
+            float(((numbers - mean) ** 2 * weights).sum()),
             float(numbers.min()),
             float(numbers.max()),
         )
