@@ -19,7 +19,7 @@ from modelmill.frames.profile import Profile
 from modelmill.frames.scan import Scan
 from modelmill.frames.understand import understand
 
-SMALLEST_BUCKET, LARGEST_BUCKET, BUCKETS = 48 * MIB, 192 * MIB, 64
+SMALLEST_BUCKET, LARGEST_BUCKET, BUCKETS = 32 * MIB, 192 * MIB, 64
 _ALMOST = 0.98
 By = Literal["stratified", "random", "group", "time", "given"]
 

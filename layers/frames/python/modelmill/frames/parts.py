@@ -25,7 +25,7 @@ from modelmill.frames.read.reading import Reading
 from modelmill.frames.read.source import sniff
 from modelmill.frames.read.unpack import DataFile
 
-SMALLEST, LARGEST = 32 * MIB, 128 * MIB
+SMALLEST, LARGEST = 24 * MIB, 128 * MIB
 PARTS = 64
 """An upload has about so many parts, but for the limits of their size."""
 _CHUNK = 8 * MIB
