@@ -90,7 +90,7 @@ class DataStack(Stack):
                 "MODELMILL_DATA_BUCKET": self.data.bucket_name,
                 "MODELMILL_MODELS_BUCKET": self.models.bucket_name,
                 # Each thread of C's allocator keeps memory of its own; with two such places 80 MB less are held.
-                "MALLOC_ARENA_MAX": "2",
+                "MALLOC_ARENA_MAX": "1",
             },
             statements=[
                 *grants.records(self.table, "GetItem", "PutItem"),

@@ -43,7 +43,8 @@ def commands() -> dict[str, list[str]]:
     known = {
         "floor: read_csv, write_table": [*floor, "table"],
         "floor, streamed": [*floor, "stream"],
-        "modelmill": [sys.executable, "-m", "tests.perf.data_phase"],
+        # With the environment of the function that does this on AWS.
+        "modelmill": ["env", "MALLOC_ARENA_MAX=1", sys.executable, "-m", "tests.perf.data_phase"],
     }
     if VENV.exists():
         known |= {name: [str(VENV), str(PEERS / f"data_{name}.py")] for name in ("pandas", "polars", "datasets")}

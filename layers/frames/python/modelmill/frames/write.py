@@ -60,7 +60,7 @@ def document(prepared: Prepared) -> dict[str, Any]:
         },
         **({} if prepared.media is None else {"media": prepared.media}),
         "quarantine": first_rows(prepared.quarantined),
-        "examples": prepared.sample.slice(0, EXAMPLES).to_pylist(),
+        "examples": _examples(prepared),
         "used": statistics(
             prepared.sample,
             prepared.plan,
@@ -69,6 +69,13 @@ def document(prepared: Prepared) -> dict[str, Any]:
             decisions.facts,
         ),
     }
+
+
+def _examples(prepared: Prepared) -> list[dict[str, Any]]:
+    """Rows as they are stored, but for the path of a file in place of its bytes."""
+    files = [column.name for column in prepared.decisions.columns if column.kind in ("image", "audio")]
+    rows: list[dict[str, Any]] = prepared.sample.slice(0, EXAMPLES).to_pylist()
+    return [row | {name: row[name].partition(":")[2] for name in files if row[name]} for row in rows]
 
 
 def _facts(name: str, prepared: Prepared) -> dict[str, Any]:

@@ -124,7 +124,11 @@ def _by_place(summaries: Sequence[ColumnSummary], classes: Sequence[ColumnSummar
     for place in (filled[-1:], filled[:1]):
         if place and place[0].name in names:
             return Guess(place[0].name, _rivals(classes, place[0].name))
-    return Guess(names[-1], _rivals(classes, names[-1])) if names else _nothing_found(summaries, filled)
+    if not names:
+        return _nothing_found(summaries, filled)
+    # Neither its name nor its place speaks for it: others are named even where none of them looks like classes.
+    others = tuple(summary.name for summary in filled if summary.name != names[-1])
+    return Guess(names[-1], _rivals(classes, names[-1]) or others[-3:])
 
 
 def _measure(filled: Sequence[ColumnSummary], classes: Sequence[str]) -> str | None:
