@@ -30,7 +30,7 @@ def test_no_list_leads_out_of_the_folder(keys: list[str]) -> None:
         found = parse({"files": [{"key": key} for key in keys]})
     except Rejected:
         return
-    folder = Path("/work/upload")
+    folder = Path("/data/upload")
     paths = [folder / source.key.removeprefix(UPLOAD.files) for source in found]
     assert all(source.key.startswith(UPLOAD.files) for source in found)
     assert all(Path(str(path)).resolve().is_relative_to(folder) and path != folder for path in paths)
