@@ -15,7 +15,6 @@ from modelmill.frames.report.association import (
 )
 from modelmill.frames.report.missing import missing_together
 from modelmill.frames.report.page import PICTURE_CHARACTERS, _affordable
-from modelmill.frames.report.sample import ROWS, sample
 from modelmill.frames.report.stats import histogram
 
 
@@ -112,16 +111,6 @@ def test_columns_that_go_together() -> None:
     assert matrix[0][2] is not None
     assert matrix[0][2] < 0.05
     assert matrix[0][3] is None
-
-
-def test_the_cost_does_not_grow_with_the_rows() -> None:
-    rows = pa.table({"n": pa.array([str(number) for number in range(200_000)], pa.large_string())})
-    some = sample(rows, np.arange(0, 200_000, 2))
-    assert some.num_rows == ROWS
-    assert some.column("n")[0].as_py() == "0"
-    assert some.column("n")[-1].as_py() == "199998"
-    long = pa.table({"t": pa.array(["x" * 1_000_000] * 200, pa.large_string())})
-    assert sample(long, np.arange(200)).num_rows == 100
 
 
 def test_every_class_is_shown_where_pictures_are_heavy() -> None:
