@@ -195,3 +195,11 @@ def test_ten_rows_are_too_few(tmp_path: Path) -> None:
     assert (caught.value.code, caught.value.limit) == ("too_few_rows", MIN_ROWS)
     assert str(MIN_ROWS) in caught.value.message
     assert caught.value.rows.model_dump() == {"read": 10, "used": 0, "quarantined": 10}
+
+
+def test_very_many_bad_rows_take_no_more_than_their_share(tmp_path: Path) -> None:
+    """A list that is searched for each of them would take an hour."""
+    good = "".join(json.dumps({"review": text, "label": label}) + "\n" for text, label in reviews(60))
+    result = prepared(tmp_path, good + "x\n" * 200_000, "data.jsonl")
+    assert result.rows.model_dump() == {"read": 200_060, "used": 60, "quarantined": 200_000}
+    assert [row["row"] for row in result.quarantine[:2]] == [61, 62]

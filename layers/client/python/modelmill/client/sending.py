@@ -138,6 +138,7 @@ class Sender:
         try:
             for done in as_completed([pool.submit(send, link) for link in links]):
                 done.result()
+        # Also for Ctrl-C: what is under way must see that it is over. It is raised again.
         except BaseException:
             self._stopped.set()
             raise

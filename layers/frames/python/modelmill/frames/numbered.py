@@ -21,36 +21,36 @@ class Numbered:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._told = 0
-        self._ahead: list[int] = []
+        self._ahead: set[int] = set()
         self._last = 0
 
     def __iter__(self) -> Iterator[tuple[Integers, pa.RecordBatch]]:
-        """Numbers of rows, and the rows."""
+        """Numbers of rows, and the rows: none, where a reader only tells of bad ones."""
         for batch in self._reading.batches:
-            if batch.num_rows:
-                yield self._numbers(batch.num_rows), batch
+            yield self._numbers(batch.num_rows), batch
 
     def _numbers(self, count: int) -> Integers:
         """A reader tells of the bad rows among and before those of a batch before it gives the batch."""
-        bad = np.array([row.number for row in self._reading.bad] + self._ahead, np.int64)
+        self._ahead |= {row.number for row in self._reading.bad if row.number > self._last}
+        if not count:
+            return np.empty(0, np.int64)
+        bad = np.fromiter(self._ahead, np.int64, len(self._ahead))
         every = np.arange(self._last + 1, self._last + count + len(bad) + 1)
         numbers = np.setdiff1d(every, bad, assume_unique=True)[:count]
         self._last = int(numbers[-1])
-        self._ahead = [number for number in bad.tolist() if number > self._last]
+        self._ahead = set(bad[bad > self._last].tolist())
         return numbers
 
     def bad(self) -> list[BadRow]:
         """The bad rows that were found since this was asked; they are taken out of the reading."""
         found, self._reading.bad[:] = list(self._reading.bad), []
-        self._ahead += [row.number for row in found if row.number > self._last and row.number not in self._ahead]
-        self._told += len(found)
+        self._ahead |= {row.number for row in found if row.number > self._last}
         return found
 
     @property
     def read(self) -> int:
         """All rows so far, once the bad ones were asked for."""
-        return max([self._last, *self._ahead])
+        return max(self._last, max(self._ahead, default=0))
 
 
 class Spill:

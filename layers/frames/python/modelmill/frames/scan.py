@@ -88,6 +88,9 @@ def scan(index: int, reading: Reading, settings: Clean, spill: Spill) -> Scan:
     profile, sample, actions, size = Profile(0, {}), Sample(), Counter[tuple[str, str]](), 0
     rows = Numbered(reading)
     for numbers, raw in rows:
+        if not len(numbers):
+            spill.add_bad(rows.bad())
+            continue
         batch, done = clean(raw, settings)
         actions.update(done)
         seen = Profile.of(batch)

@@ -81,7 +81,8 @@ def clean_part(index: int, part: Part, settings: Clean, scratch: Scratch) -> Non
     """Read and clean a part again, where the rows that `scan_part` kept are not at hand."""
     spill, rows = scratch.spill(index), Numbered(read_part(part, scratch.piece(index)))
     for numbers, raw in rows:
-        spill.add(clean(raw, settings)[0], numbers)
+        if len(numbers):
+            spill.add(clean(raw, settings)[0], numbers)
         spill.add_bad(rows.bad())
     spill.add_bad(rows.bad())
     spill.close()

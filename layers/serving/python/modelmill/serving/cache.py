@@ -108,6 +108,7 @@ class Loaded(Generic[S]):
             return loading.result()
         try:
             value = self._load(*key)
+        # Whatever ends the loading ends the waiting of the others too; it is raised again.
         except BaseException as error:
             with self._lock:
                 del self._loading[key]

@@ -77,6 +77,8 @@ class _Linker:
         numbered = Numbered(reading)
         for numbers, batch in numbered:
             self._linked.bad.extend(numbered.bad())
+            if not len(numbers):
+                continue
             if self._columns is None:
                 self._columns = pointers(self._media, batch, table)
             yield self._batch(numbers, batch, self._columns)
