@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         run_id,
         "select",
         "SUCCEEDED",
-        message=f"{winner.candidate} wins with a validation log loss of {winner.log_loss:.4f}",
+        message=f"{winner.candidate} wins with a validation {winner.measure.replace('_', ' ')} of {winner.loss:.4f}",
         detail={"leaderboard": ranked},
     )
     logger.info("selected", extra={"run_id": run_id, "candidate": winner.candidate})

@@ -9,7 +9,7 @@ import pytest
 
 from modelmill.aws import objects
 from modelmill.core.model.package import FILES, MANIFEST, Manifest, verify
-from modelmill.core.model.recipe import Task
+from modelmill.core.model.task import Task
 from modelmill.serving.features import Features
 from modelmill.training.__main__ import main
 from tests.unit.model.samples import MEASURED_INPUTS, MEASURED_SPLITS, REVIEW_INPUTS, REVIEW_SPLITS, Cells

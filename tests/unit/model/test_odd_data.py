@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modelmill.core.model.recipe import Task
+from modelmill.core.model.task import Task
 from tests.unit.model.samples import Cells
 from tests.unit.model.world import Cloud
 

@@ -12,7 +12,8 @@ from modelmill.aws import objects
 from modelmill.aws.records import pipelines
 from modelmill.core.data.split import files_of
 from modelmill.core.model.candidates import candidates_for
-from modelmill.core.model.recipe import Recipe, Task
+from modelmill.core.model.recipe import Recipe
+from modelmill.core.model.task import Task
 from modelmill.core.model.spec import Column, RunSpec
 from modelmill.training.__main__ import main
 

@@ -12,8 +12,9 @@ from modelmill.core.data.target import guess_target
 from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import MIB
-from modelmill.core.model.recipe import Recipe, Task
+from modelmill.core.model.recipe import Recipe
 from modelmill.core.model.spec import Column
+from modelmill.core.model.task import Task
 from modelmill.frames.mask import MaskPlan, check_inputs, check_names, plan_masks, target_warning
 from modelmill.frames.profile import Profile
 from modelmill.frames.scan import Scan

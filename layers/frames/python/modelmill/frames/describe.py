@@ -80,7 +80,7 @@ def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersi
         target=plan.target,
         inputs=list(plan.inputs),
         labels=prepared.labels,
-        candidates=candidates_for(plan.task, recipe.candidates),
+        candidates=candidates_for(plan.task, recipe.candidates, recipe.preset),
         recipe=recipe,
         html=prepared.decisions.html,
     )

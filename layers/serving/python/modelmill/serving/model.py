@@ -1,4 +1,4 @@
-"""A loaded model: columns of raw values in, class probabilities out, through one onnxruntime session.
+"""A loaded model: columns of raw values in, probabilities or a measure out, through one onnxruntime session.
 
 One intra-op thread and no spinning: a function has its vCPU share for itself, and a spinning thread doubles the
 latency of its neighbours in a container. Rows go through the session in blocks, because the width of the padded text
@@ -16,12 +16,12 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from modelmill.core.errors import ModelmillError
+from modelmill.serving.answers import Answers
 from modelmill.serving.features import Features
 from modelmill.serving.instances import Columns, Field
 from modelmill.serving.tensors import answer, columns_of
 
 _BLOCK_ROWS = 64
-_OUTPUT = "probabilities"
 
 
 class UnusableModel(ModelmillError):
@@ -32,7 +32,7 @@ class UnusableModel(ModelmillError):
 
 
 class Model:
-    """Raw columns → probabilities. `fields` are the raw inputs, `labels` the classes in the order of the outputs."""
+    """Raw columns → scores. `fields` are the raw inputs, `answers` says what the scores mean."""
 
     def __init__(self, folder: Path) -> None:
         """Load the verified package in `folder`; raises UnusableModel. Ready means: one prediction was made."""
@@ -40,7 +40,7 @@ class Model:
             json.loads((folder / name).read_bytes()) for name in ("signature.json", "preprocess.json", "labels.json")
         )
         self.signature: dict[str, Any] = signature
-        self.labels: list[str] = labels
+        self.answers = Answers([tensor["name"] for tensor in signature["outputs"]], labels)
         self.is_text: bool = preprocess["kind"] == "text"
         self.fields = tuple(Field(tensor["name"], tensor["datatype"] != "BYTES") for tensor in signature["inputs"])
         self._features = Features(preprocess)
@@ -53,11 +53,14 @@ class Model:
 
     def infer(self, request: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
         """The outputs that were asked for, and the rows that came in; raises ModelmillError naming the tensor."""
-        scores = self.probabilities(columns_of(request, self.fields, is_text=self.is_text))
-        return answer(request, self.labels, scores), len(scores)
+        scores = self.scores(columns_of(request, self.fields, is_text=self.is_text))
+        return answer(request, self.answers, scores), len(scores)
 
-    def probabilities(self, columns: Columns) -> NDArray[np.float32]:
-        """float32 [rows, classes]. Raises ModelmillError (`no_answer`) for a row whose numbers overflow the model."""
+    def scores(self, columns: Columns) -> NDArray[np.float32]:
+        """Probabilities float32 [rows, labels], or the measure [rows, 1].
+
+        Raises ModelmillError (`no_answer`) for a row whose numbers overflow the model.
+        """
         rows = len(next(iter(columns.values())))
         blocks = [self._run(_rows(columns, start)) for start in range(0, rows, _BLOCK_ROWS)]
         result = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
@@ -72,7 +75,7 @@ class Model:
         return result
 
     def _run(self, columns: Columns) -> NDArray[np.float32]:
-        result: NDArray[np.float32] = self._session.run([_OUTPUT], self._features.arrays(columns))[0]
+        result: NDArray[np.float32] = self._session.run(None, self._features.arrays(columns))[0]
         return result
 
     def _warm_up(self) -> float:
@@ -83,8 +86,8 @@ class Model:
         # onnxruntime's errors share no base class but Exception.
         except Exception as error:
             raise UnusableModel(f"the model does not run ({type(error).__name__})") from error
-        if shape != (1, len(self.labels)):
-            raise UnusableModel(f"the model gives {list(shape)} for one row, not [1, {len(self.labels)}]")
+        if shape != (1, self.answers.width):
+            raise UnusableModel(f"the model gives {list(shape)} for one row, not [1, {self.answers.width}]")
         started = time.perf_counter()
         self._run(blank)
         return time.perf_counter() - started

@@ -87,10 +87,10 @@ class DataPlane:
                 "takes_tensors", "this model takes tensors", hint=f"POST /v2/models/{call.found_model}/infer"
             )
         columns = instances.columns_of(rows, model.fields, is_text=model.is_text)
-        scores = model.probabilities(columns).tolist()
+        scores = model.scores(columns)
         call.predictions = len(rows)
         return {
-            "predictions": [_prediction(model.labels, row) for row in scores],
+            "predictions": model.answers.predictions(scores),
             "model": call.found_model,
             "version": call.found_version,
         }
@@ -186,12 +186,3 @@ def model_bytes() -> int:
 
 def _no_model(name: str) -> NotFound:
     return NotFound("model", name, hint="GET /v1/models lists the models")
-
-
-def _prediction(labels: list[str], scores: list[float]) -> dict[str, Any]:
-    score = max(scores)
-    return {
-        "label": labels[scores.index(score)],
-        "score": score,
-        "scores": dict(zip(labels, scores, strict=True)),
-    }

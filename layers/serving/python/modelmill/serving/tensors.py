@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelmill.core.errors import ModelmillError
+from modelmill.serving.answers import Answers
 from modelmill.serving.instances import Columns, Field, check_rows, json_name, nothing_known
 
 _INTEGERS = frozenset(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
@@ -101,15 +102,17 @@ def _flat(data: object, where: str) -> list[object]:
     return [row[0] for row in data]
 
 
-def answer(
-    request: Mapping[str, Any], labels: Sequence[str], probabilities: NDArray[np.float32]
-) -> list[dict[str, Any]]:
-    """The outputs that were asked for (all if none were named): `label` BYTES [n] and `probabilities` FP32 [n, C]."""
-    rows, classes = probabilities.shape
-    outputs: dict[str, tuple[str, list[int], Callable[[], Any]]] = {
-        "label": ("BYTES", [rows], lambda: [labels[index] for index in probabilities.argmax(axis=1)]),
-        "probabilities": ("FP32", [rows, classes], lambda: probabilities),
-    }
+def answer(request: Mapping[str, Any], answers: Answers, scores: NDArray[np.float32]) -> list[dict[str, Any]]:
+    """The outputs that were asked for (all if none were named): those of the signature."""
+    rows, width = scores.shape
+    outputs: dict[str, tuple[str, list[int], Callable[[], Any]]] = (
+        {"value": ("FP32", [rows], lambda: scores[:, 0])}
+        if answers.word == "value"
+        else {
+            answers.word: ("BYTES", [rows], lambda: answers.words(scores)),
+            "probabilities": ("FP32", [rows, width], lambda: scores),
+        }
+    )
     return [
         {"name": name, "datatype": datatype, "shape": shape, "data": data()}
         for name, (datatype, shape, data) in ((name, outputs[name]) for name in asked(request, outputs))

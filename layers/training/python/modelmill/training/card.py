@@ -6,6 +6,7 @@ Headings after Mitchell et al. 2019, "Model Cards for Model Reporting".
 from typing import Any
 
 from modelmill.core.model.spec import RunSpec
+from modelmill.core.model.task import reads_of
 from modelmill.training.evaluate import is_no_better
 
 _SCORES = {
@@ -75,7 +76,7 @@ def _cell(text: str) -> str:
 def _limits(spec: RunSpec) -> list[str]:
     own = (
         "- It counts words and short runs of words: it knows no longer order and no word that it did not see."
-        if spec.task == "text-classification"
+        if reads_of(spec.task) == "text"
         else "- Numbers far outside those of the training rows are cut; categories never seen count as missing."
     )
     return [

@@ -35,6 +35,12 @@ class Checkpoints:
         """The first copy waits its turn too: most runs are over before."""
         self._copied = self.clock()
 
+    def of(self, part: str) -> "Checkpoints":
+        """The checkpoint of one fit of several, beside this one."""
+        name = f"{self.path.stem}.{part}{self.path.suffix}"
+        remote = self.remote and (self.remote[0], self.remote[1].rpartition("/")[0] + "/" + name)
+        return Checkpoints(self.path.with_name(name), f"{self.fingerprint}/{part}", remote, self.clock)
+
     def save(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Keep `tensors` and the JSON value `state`."""
         self.path.parent.mkdir(parents=True, exist_ok=True)

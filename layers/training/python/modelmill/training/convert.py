@@ -10,9 +10,10 @@ import onnxruntime as ort
 
 from modelmill.core.errors import Rejected
 from modelmill.core.model.spec import RunSpec
+from modelmill.core.model.task import reads_of
 from modelmill.serving.features import Arrays, Columns, Features
-from modelmill.training.evaluate import Probabilities, batches, probabilities_of
-from modelmill.training.nets import Net
+from modelmill.training.evaluate import Answers, batches
+from modelmill.training.nets import Model
 from modelmill.training.rows import Rows
 
 TOLERANCE = 1e-4
@@ -33,34 +34,34 @@ def session_of(model: bytes) -> ort.InferenceSession:
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def run(session: ort.InferenceSession, arrays: Arrays) -> Probabilities:
-    """Probabilities float32 [B, C] of one batch."""
-    probabilities: Probabilities = session.run(["probabilities"], arrays)[0]
+def run(session: ort.InferenceSession, arrays: Arrays) -> Answers:
+    """Answers float32 [B, C] of one batch."""
+    probabilities: Answers = session.run(["probabilities"], arrays)[0]
     return probabilities
 
 
-def run_all(session: ort.InferenceSession, features: Features, rows: Rows) -> Probabilities:
-    """Probabilities of all rows."""
+def run_all(session: ort.InferenceSession, features: Features, rows: Rows) -> Answers:
+    """Answers of all rows."""
     return np.concatenate([run(session, arrays) for arrays in batches(features, rows)])
 
 
 def edge_rows(spec: RunSpec) -> Columns:
     """Rows that a caller may send and the data need not hold: every input at its worst, in one row each."""
     kind_of = {"number": "number", "text": "text"}
-    text = spec.task == "text-classification"
+    text = reads_of(spec.task) == "text"
     return {column.name: _EDGES["text" if text else kind_of.get(column.kind, "category")] for column in spec.inputs}
 
 
-def check_parity(net: Net, model: bytes, features: Features, test: Rows, spec: RunSpec) -> dict[str, Any]:
+def check_parity(model: Model, converted: bytes, features: Features, test: Rows, spec: RunSpec) -> dict[str, Any]:
     """Rows compared and the largest difference; raises Rejected (`parity`) with the worst rows' numbers.
 
-    Probabilities within TOLERANCE imply equal labels wherever the two best classes differ by more than twice that;
+    Answers within TOLERANCE imply equal labels wherever the two best classes differ by more than twice that;
     labels are compared as well.
     """
-    session = session_of(model)
+    session = session_of(converted)
     differences, flips, rows = [], 0, 0
     for arrays in (*batches(features, test), features.arrays(edge_rows(spec))):
-        ours, theirs = probabilities_of(net, arrays), run(session, arrays)
+        ours, theirs = model.answers(arrays).numpy(), run(session, arrays)
         differences.append(np.nan_to_num(np.abs(ours - theirs), nan=np.inf).max(axis=1))
         flips += int(((ours.argmax(1) != theirs.argmax(1)) & (_margin(ours) > 2 * TOLERANCE)).sum())
         rows += len(ours)
@@ -80,7 +81,7 @@ def check_parity(net: Net, model: bytes, features: Features, test: Rows, spec: R
     }
 
 
-def _margin(probabilities: Probabilities) -> Probabilities:
+def _margin(probabilities: Answers) -> Answers:
     best = np.partition(probabilities, -2, axis=1)
-    margin: Probabilities = best[:, -1] - best[:, -2]
+    margin: Answers = best[:, -1] - best[:, -2]
     return margin

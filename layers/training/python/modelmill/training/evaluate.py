@@ -1,4 +1,4 @@
-"""Probabilities of the untouched test rows in, metrics with 95 % intervals out (`metrics.json`).
+"""Answers of the untouched test rows in, metrics with 95 % intervals out (`metrics.json`).
 
 Intervals are percentile bootstraps over rows (Efron and Tibshirani 1993, §13.3), seeded: no clock, no chance.
 """
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from modelmill.core.model.spec import RunSpec
 from modelmill.serving.features import Arrays, Features
-from modelmill.training.nets import Net
+from modelmill.training.nets import Model
 from modelmill.training.rows import Rows
 
 RESAMPLES = 1_000
@@ -19,7 +19,7 @@ BATCH = 32
 """Rows at a time: a padded batch of the longest texts stays within tens of megabytes."""
 _SMALLEST = 1e-12
 Floats = NDArray[np.float64]
-Probabilities = NDArray[np.float32]
+Answers = NDArray[np.float32]
 
 
 class _Counts(NamedTuple):
@@ -36,17 +36,9 @@ def batches(features: Features, rows: Rows) -> Iterator[Arrays]:
         yield features.arrays(rows.part(start, start + BATCH))
 
 
-@torch.no_grad()
-def probabilities_of(net: Net, arrays: Arrays) -> Probabilities:
-    """The net's probabilities float32 [B, C] for one batch."""
-    logits = net(**{name: torch.from_numpy(array) for name, array in arrays.items()})
-    probabilities: Probabilities = torch.softmax(logits, dim=1).numpy()
-    return probabilities
-
-
-def probabilities_of_rows(net: Net, features: Features, rows: Rows) -> Probabilities:
-    """The net's probabilities float32 [rows, C]."""
-    return np.concatenate([probabilities_of(net, arrays) for arrays in batches(features, rows)])
+def answers_of_rows(model: Model, features: Features, rows: Rows) -> Answers:
+    """The model's answers float32 [rows, K]: probabilities, or the measure."""
+    return np.concatenate([model.answers(arrays).numpy() for arrays in batches(features, rows)])
 
 
 def summary(scores: dict[str, Any]) -> str:
@@ -67,7 +59,12 @@ def is_no_better(scores: dict[str, Any]) -> bool:
     )
 
 
-def metrics(probabilities: Probabilities, labels: NDArray[np.int64], names: list[str], seed: int) -> dict[str, Any]:
+def metrics(answers: Answers, rows: Rows, spec: RunSpec) -> dict[str, Any]:
+    """Scores of `answers` [rows, K] for the rows, rounded to 6 digits."""
+    return classification(answers, rows.target, spec.labels, spec.recipe.seed)
+
+
+def classification(probabilities: Answers, labels: NDArray[np.int64], names: list[str], seed: int) -> dict[str, Any]:
     """Scores of `probabilities` [rows, C] against class indices [rows], rounded to 6 digits.
 
     `balanced_accuracy` and `macro_f1` are means over the classes that occur.

@@ -14,21 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
-from modelmill.training.checkpoints import Checkpoints
+from modelmill.training.run import Run
 
-Progress = Callable[[float, str], None]
 _WARM_UP = 0.1
 _CLIP_NORM = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a fit gets from the job around it."""
-
-    seed: int
-    device: torch.device
-    progress: Progress
-    checkpoints: Checkpoints
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

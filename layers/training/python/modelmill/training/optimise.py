@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from modelmill.core.model.recipe import Optimise
+from modelmill.core.model.spec import RunSpec
 from modelmill.serving.features import Features
 from modelmill.training.convert import TOLERANCE, run, run_all, session_of
-from modelmill.training.evaluate import Probabilities
 from modelmill.training.rows import Rows
 
 _VARIANTS = {"int8": ["Gather", "MatMul"], "int8-tables": ["Gather"]}
@@ -27,25 +26,24 @@ _ALONE = 64
 """Test rows that are also run one by one."""
 
 
-def optimise(
-    model: bytes, features: Features, test: Rows, rule: Optimise
-) -> tuple[bytes, Probabilities, dict[str, Any]]:
-    """The model to serve, its probabilities of the test rows, and the report with sizes, accuracies, latencies, why."""
-    probabilities, float32 = _measured(model, features, test)
+def optimise(model: bytes, features: Features, rows: Rows, spec: RunSpec) -> tuple[bytes, dict[str, Any]]:
+    """The model to serve and the report with sizes, accuracies, latencies, why. `rows` are not the test rows."""
+    rule = spec.recipe.optimise
+    float32 = _measured(model, features, rows)
     report: dict[str, Any] = {"float32": float32, "max_loss": rule.max_loss, "chosen": "float32"}
     if not rule.int8:
-        return model, probabilities, report | {"why": "the recipe asks for no int8"}
+        return model, report | {"why": "the recipe asks for no int8"}
     refusals = []
     for name, operators in _VARIANTS.items():
         smaller = quantise(model, operators)
-        quantised, report[name] = _measured(smaller, features, test)
+        report[name] = _measured(smaller, features, rows)
         refusal = _refusal(float32, report[name], rule.max_loss)
         if refusal is None:
             loss = max(float32["accuracy"] - report[name]["accuracy"], 0.0)
             why = f"{name} is {len(model) / len(smaller):.1f} times smaller and loses {loss:.4f} of accuracy"
-            return smaller, quantised, report | {"chosen": name, "why": why}
+            return smaller, report | {"chosen": name, "why": why}
         refusals.append(f"{name}: {refusal}")
-    return model, probabilities, report | {"why": "; ".join(refusals)}
+    return model, report | {"why": "; ".join(refusals)}
 
 
 def _refusal(float32: dict[str, Any], int8: dict[str, Any], max_loss: float) -> str | None:
@@ -76,8 +74,8 @@ def quantise(model: bytes, operators: list[str]) -> bytes:
         logging.getLogger().removeFilter(without_advice)
 
 
-def _measured(model: bytes, features: Features, test: Rows) -> tuple[Probabilities, dict[str, Any]]:
-    """Probabilities of the test rows, and size (bytes), accuracy, `neighbours` and `row_ms`.
+def _measured(model: bytes, features: Features, test: Rows) -> dict[str, Any]:
+    """Size (bytes), accuracy, `neighbours` and `row_ms`.
 
     `neighbours`: largest difference of a probability between a row in a batch and that row alone. `row_ms`: median
     milliseconds of one row alone.
@@ -90,9 +88,9 @@ def _measured(model: bytes, features: Features, test: Rows) -> tuple[Probabiliti
         started = time.perf_counter()
         alone.append(run(session, arrays))
         times.append(time.perf_counter() - started)
-    return probabilities, {
+    return {
         "bytes": len(model),
-        "accuracy": round(float((probabilities.argmax(axis=1) == test.labels).mean()), 6),
+        "accuracy": round(float((probabilities.argmax(axis=1) == test.target).mean()), 6),
         "neighbours": float(np.abs(np.concatenate(alone) - probabilities[: len(alone)]).max()),
         "row_ms": round(float(np.median(times)) * 1_000, 4),
     }

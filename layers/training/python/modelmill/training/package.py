@@ -8,23 +8,24 @@ from modelmill.core.digest import canonical_json, digest_of, sha256
 from modelmill.core.model.package import FILES, MANIFEST, Manifest
 from modelmill.core.model.signature import Signature, Tensor
 from modelmill.core.model.spec import RunSpec
+from modelmill.core.model.task import answers_of
 from modelmill.core.names import package_prefix
 from modelmill.core.version import VERSION
 
 
 def signature_of(spec: RunSpec) -> Signature:
-    """Raw columns in, label and probabilities out."""
-    text = spec.task == "text-classification"
-    return Signature(
-        inputs=[
-            Tensor(name=column.name, datatype="FP64" if column.kind == "number" and not text else "BYTES", shape=[-1])
-            for column in spec.inputs
-        ],
-        outputs=[
-            Tensor(name="label", datatype="BYTES", shape=[-1]),
-            Tensor(name="probabilities", datatype="FP32", shape=[-1, len(spec.labels)]),
-        ],
-    )
+    """Raw columns in; out come `label` and `probabilities`, or `labels` (joined tags) and those, or `value`."""
+    inputs = [
+        Tensor(name=column.name, datatype="FP64" if column.kind == "number" else "BYTES", shape=[-1])
+        for column in spec.inputs
+    ]
+    scores = Tensor(name="probabilities", datatype="FP32", shape=[-1, len(spec.labels)])
+    outputs = {
+        "classification": [Tensor(name="label", datatype="BYTES", shape=[-1]), scores],
+        "multilabel": [Tensor(name="labels", datatype="BYTES", shape=[-1]), scores],
+        "regression": [Tensor(name="value", datatype="FP32", shape=[-1])],
+    }
+    return Signature(inputs=inputs, outputs=outputs[answers_of(spec.task)])
 
 
 def assemble(

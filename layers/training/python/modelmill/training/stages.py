@@ -1,7 +1,7 @@
 """The two jobs, each a straight line: `train` one candidate; `package` the selected one for serving."""
 
 import json
-import time
+from typing import Any
 
 import torch
 from safetensors.torch import load, save
@@ -14,15 +14,16 @@ from modelmill.core.model.select import CandidateResult
 from modelmill.core.model.spec import Candidate, RunSpec
 from modelmill.serving.features import Features
 from modelmill.training.checkpoints import Checkpoints
-from modelmill.training.families import family_of
 from modelmill.training.job import Job
-from modelmill.training.loop import Run
-from modelmill.training.nets import net_of, parameters
+from modelmill.training.nets import Model, config_of, net_of
+from modelmill.training.objective import Calibration, objective_of
 from modelmill.training.progress import Stage
 from modelmill.training.rows import PROFILE, fetch, read
-from modelmill.training.scores import accuracy, log_loss
+from modelmill.training.run import Run
 
-WEIGHTS, PREPROCESS, RESULT = "weights.safetensors", "preprocess.json", "result.json"
+WEIGHTS, NET, PREPROCESS, RESULT = "weights.safetensors", "net.json", "preprocess.json", "result.json"
+OUTPUTS = "outputs.safetensors"
+"""Raw outputs [n, K] of rows that the fits did not learn from, and their places [n]."""
 
 
 def read_spec(job: Job) -> RunSpec:
@@ -40,31 +41,35 @@ def candidate_of(job: Job, spec: RunSpec) -> Candidate:
 
 def train(job: Job, spec: RunSpec) -> None:
     """Fit one candidate and store weights, preprocessing and validation scores under the run."""
+    from modelmill.training.train import train as fit_and_measure
+
     candidate = candidate_of(job, spec)
     with Stage(spec.tenant, spec.run_id, "train", candidate.name) as progress:
         fetch(settings().data_bucket, spec, job.channel, ["train", "validation"])
-        train_rows, validation = read(job.channel, "train", spec), read(job.channel, "validation", spec)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        run = Run(spec.recipe.seed, device, progress.running, _checkpoints(job, spec, candidate))
-        started = time.perf_counter()
-        fitted = family_of(candidate).fit(train_rows, validation, spec, run)
-        seconds = time.perf_counter() - started
-        labels = torch.from_numpy(validation.labels)
-        result = CandidateResult(
-            candidate=candidate.name,
-            log_loss=log_loss(fitted.logits, labels),
-            accuracy=accuracy(fitted.logits, labels),
-            parameters=parameters(fitted.net),
-            train_seconds=round(seconds, 3),
+        rows, validation = read(job.channel, "train", spec), read(job.channel, "validation", spec)
+        run = Run(
+            spec=spec,
+            candidate=candidate,
+            objective=objective_of(spec, rows),
+            device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+            progress=progress.running,
+            checkpoints=_checkpoints(job, spec, candidate),
         )
-        tensors = {name: tensor.contiguous() for name, tensor in fitted.net.state_dict().items()}
-        objects.put(job.bucket, job.candidate_prefix + WEIGHTS, save(tensors))
-        objects.put(job.bucket, job.candidate_prefix + PREPROCESS, canonical_json(fitted.preprocess))
+        trained = fit_and_measure(rows, validation, run)
+        tensors = {name: tensor.contiguous() for name, tensor in trained.net.state_dict().items()}
+        outputs = {"raw": trained.raw.contiguous(), "places": torch.from_numpy(trained.places)}
+        calibration = {"scale": trained.calibration.scale, "shift": trained.calibration.shift}
+        net = config_of(trained.net) | {"calibration": calibration}
+        for name, data in (
+            (WEIGHTS, save(tensors)),
+            (NET, canonical_json(net)),
+            (PREPROCESS, canonical_json(trained.preprocess)),
+            (OUTPUTS, save(outputs)),
+        ):
+            objects.put(job.bucket, job.candidate_prefix + name, data)
+        result = trained.result
         objects.put(job.bucket, job.candidate_prefix + RESULT, result.model_dump_json().encode(), "application/json")
-        progress.done(
-            f"validation log loss {result.log_loss:.4f}, accuracy {result.accuracy:.4f} in {seconds:.1f} s",
-            **result.model_dump(mode="json", exclude_none=True),
-        )
+        progress.done(_summary(result), **result.model_dump(mode="json", exclude_none=True))
 
 
 def _checkpoints(job: Job, spec: RunSpec, candidate: Candidate) -> Checkpoints:
@@ -74,46 +79,59 @@ def _checkpoints(job: Job, spec: RunSpec, candidate: Candidate) -> Checkpoints:
     return Checkpoints(job.checkpoint, fingerprint, remote)
 
 
+def _summary(result: CandidateResult) -> str:
+    scores = {result.measure: result.loss, **result.scores}
+    listed = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items() if value is not None)
+    return f"validation {listed} in {result.train_seconds:.1f} s"
+
+
 def package(job: Job, spec: RunSpec) -> None:
     """Measure the selected candidate on the test rows, convert it, make it smaller if that is harmless, package it."""
-    from modelmill.training import evaluate
     from modelmill.training.card import card
+    from modelmill.training.evaluate import answers_of_rows, metrics, summary
     from modelmill.training.package import assemble, manifest_of, store
 
     candidate = candidate_of(job, spec)
     with Stage(spec.tenant, spec.run_id, "evaluate") as progress:
-        fetch(settings().data_bucket, spec, job.channel, ["test"], [PROFILE])
-        test = read(job.channel, "test", spec)
-        preprocess = json.loads(objects.get(job.bucket, job.candidate_prefix + PREPROCESS))
-        net = net_of(preprocess, load(objects.get(job.bucket, job.candidate_prefix + WEIGHTS)))
+        fetch(settings().data_bucket, spec, job.channel, ["validation", "test"], [PROFILE])
+        validation, test = read(job.channel, "validation", spec), read(job.channel, "test", spec)
+        model, preprocess = _trained(job, spec)
         features = Features(preprocess)
-        probabilities = evaluate.probabilities_of_rows(net, features, test)
-        metrics = evaluate.metrics(probabilities, test.labels, spec.labels, spec.recipe.seed)
-        progress.done(evaluate.summary(metrics))
+        measured = metrics(answers_of_rows(model, features, test), test, spec)
+        progress.done(summary(measured))
     with Stage(spec.tenant, spec.run_id, "convert") as progress:
         # Late: onnx and onnxruntime take longer to import than most candidates to train.
         from modelmill.training.convert import check_parity
-        from modelmill.training.graph import onnx_model
 
-        model = onnx_model(net)
-        parity = check_parity(net, model, features, test, spec)
+        converted = model.onnx()
+        parity = check_parity(model, converted, features, test, spec)
         progress.done(f"equal on {parity['rows']:,} rows, largest difference {parity['max_difference']:.1e}", **parity)
     with Stage(spec.tenant, spec.run_id, "optimise") as progress:
+        from modelmill.training.convert import run_all, session_of
         from modelmill.training.optimise import optimise
 
-        model, served, report = optimise(model, features, test, spec.recipe.optimise)
+        served, report = optimise(converted, features, validation, spec)
         if report["chosen"] != "float32":
-            metrics = evaluate.metrics(served, test.labels, spec.labels, spec.recipe.seed)
+            measured = metrics(run_all(session_of(served), features, test), test, spec)
         files = assemble(
             spec,
-            model=model,
+            model=served,
             preprocess=preprocess,
-            metrics=metrics,
+            metrics=measured,
             profile=(job.channel / PROFILE).read_bytes(),
-            card=card(spec, candidate.family, metrics, report["chosen"]),
+            card=card(spec, candidate.family, measured, report["chosen"]),
         )
         digest = store(job.bucket, spec.tenant, manifest_of(spec, candidate.name, files), files)
-        outcome = {"digest": digest, "candidate": candidate.name, "metrics": metrics}
+        outcome = {"digest": digest, "candidate": candidate.name, "metrics": measured}
         outcome |= {"optimise": report, "parity": parity}
         objects.put(job.bucket, job.prefix + "package.json", canonical_json(outcome), "application/json")
         progress.done(f"{report['why']}; package {digest[:12]}", **report)
+
+
+def _trained(job: Job, spec: RunSpec) -> tuple[Model, dict[str, Any]]:
+    """The selected candidate's model and preprocessing, as its training job stored them."""
+    config = json.loads(objects.get(job.bucket, job.candidate_prefix + NET))
+    calibration = Calibration(**config.pop("calibration"))
+    net = net_of(config, load(objects.get(job.bucket, job.candidate_prefix + WEIGHTS)))
+    preprocess = json.loads(objects.get(job.bucket, job.candidate_prefix + PREPROCESS))
+    return Model(net, objective_of(spec), calibration), preprocess

@@ -22,8 +22,9 @@ from modelmill.core.data.target import Guess, guess_target
 from modelmill.core.data.version import DataWarning
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import MAX_CLASSES
-from modelmill.core.model.recipe import Recipe, Task
+from modelmill.core.model.recipe import Recipe
 from modelmill.core.model.spec import Column, ColumnKind
+from modelmill.core.model.task import Task
 
 _Reads = Literal["text", "tabular", "image", "audio"]
 _KINDS: dict[_Reads, tuple[ColumnKind, ...]] = {

@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from modelmill.core.data.mask import VERSION
 from modelmill.core.data.sources import Source
 from modelmill.core.digest import digest_of
-from modelmill.core.model.recipe import Recipe, Task
+from modelmill.core.model.recipe import Recipe
 from modelmill.core.model.spec import Column
+from modelmill.core.model.task import Task
 
 _DATA_FIELDS = ("task", "target", "inputs", "split", "seed", "mask", "clean")
 

@@ -1,34 +1,54 @@
-"""Which models are tried for a task when the recipe does not say: a few strong families, chosen by validation."""
+"""Which models are tried when the recipe does not say: a few strong families for each task and preset."""
+
+from collections.abc import Sequence
 
 from modelmill.core.errors import Rejected
-from modelmill.core.model.recipe import Task
+from modelmill.core.model.recipe import Choice, Preset
 from modelmill.core.model.spec import Candidate
+from modelmill.core.model.task import Reads, Task, reads_of
 
-DEFAULTS: dict[Task, tuple[Candidate, ...]] = {
-    "text-classification": (
-        Candidate(name="ngram-linear", family="ngram-linear", hyperparameters={"vocabulary": 100_000}),
-        Candidate(name="ngram-embedding", family="ngram-embedding", hyperparameters={"dim": 16, "epochs": 12}),
-    ),
-    "tabular-classification": (
-        Candidate(name="linear", family="linear"),
-        Candidate(name="mlp", family="mlp", hyperparameters={"hidden": 64, "epochs": 60}),
-    ),
+_NGRAM_LINEAR = Candidate(name="ngram-linear", family="ngram-linear")
+_NGRAM_EMBEDDING = Candidate(name="ngram-embedding", family="ngram-embedding")
+_LINEAR = Candidate(name="linear", family="linear")
+_MLP = Candidate(name="mlp", family="mlp")
+
+PRESETS: dict[Reads, dict[Preset, tuple[Candidate, ...]]] = {
+    "text": {
+        "fast": (_NGRAM_LINEAR,),
+        "balanced": (_NGRAM_LINEAR, _NGRAM_EMBEDDING),
+        "quality": (_NGRAM_LINEAR, _NGRAM_EMBEDDING),
+    },
+    "tabular": {
+        "fast": (_LINEAR,),
+        "balanced": (_LINEAR, _MLP),
+        "quality": (_LINEAR, _MLP),
+    },
+    "image": {"fast": (), "balanced": (), "quality": ()},
+    "audio": {"fast": (), "balanced": (), "quality": ()},
+    "mixed": {"fast": (), "balanced": (), "quality": ()},
 }
+"""What is read, then the preset."""
 
 
-def candidates_for(task: Task, names: list[str] | None) -> list[Candidate]:
-    """The candidates of `task`, or those of them that `names` picks; raises Rejected (`bad_recipe`) if unknown.
+def candidates_for(task: Task, chosen: Sequence[str | Choice] | None, preset: Preset = "balanced") -> list[Candidate]:
+    """The candidates of `task`: the preset's, or those that the recipe names or describes.
 
-    None for a task that has no model families yet.
+    Raises Rejected (`bad_recipe`) for a name that the task does not know. None for a task that has no families.
     """
-    known = {candidate.name: candidate for candidate in DEFAULTS.get(task, ())}
-    if names is None or not known:
-        return list(known.values())
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise Rejected(
-            "bad_recipe",
-            f"candidates: {task} has no candidate {unknown[0]!r}",
-            hint=f"{task} knows: {', '.join(known)}",
-        )
-    return [known[name] for name in dict.fromkeys(names)]
+    presets = PRESETS[reads_of(task)]
+    if chosen is None:
+        return list(presets[preset])
+    known = {candidate.name: candidate for each in presets.values() for candidate in each}
+    found = [_candidate(choice, known, task) for choice in chosen]
+    return list({candidate.name: candidate for candidate in found}.values())
+
+
+def _candidate(choice: str | Choice, known: dict[str, Candidate], task: Task) -> Candidate:
+    if isinstance(choice, Choice):
+        given = choice.model_dump(include={"hyperparameters", "weights"})
+        return Candidate(name=choice.name or choice.family, family=choice.family, search=choice.search, **given)
+    if choice not in known:
+        names = ", ".join(known) or "none yet"
+        text = f"candidates: {task} has no candidate {choice!r}"
+        raise Rejected("bad_recipe", text, hint=f"{task} knows: {names}")
+    return known[choice]

@@ -11,15 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from modelmill.core.data.mask import KINDS, VERSION
 from modelmill.core.data.mask_rules import Kind
 from modelmill.core.errors import Rejected
+from modelmill.core.model.task import Task
 
-Task = Literal[
-    "text-classification",
-    "tabular-classification",
-    "image-classification",
-    "audio-classification",
-    "text-regression",
-    "tabular-regression",
-]
 Engine = Literal["sagemaker", "batch"]
 
 
@@ -96,15 +89,116 @@ class Compute(_Section):
 
     engine: Engine = "sagemaker"
     instance_type: str = Field("ml.g4dn.xlarge", pattern=r"^ml\.[a-z0-9]+\.[a-z0-9]+$")
+    instances: int = Field(1, ge=1, le=64)
     spot: bool = True
     max_seconds: int = Field(3_600, ge=60, le=5 * 24 * 3_600)
 
 
+Value = float | int | str | bool
+Preset = Literal["fast", "balanced", "quality"]
+
+
+class Range(_Section):
+    """Values of a hyperparameter to search: from `low` to `high` (whole numbers if both are), or one of `choices`."""
+
+    low: float | int | None = None
+    high: float | int | None = None
+    log: bool = False
+    choices: Annotated[list[Value], Field(min_length=1, max_length=50)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "Range":
+        bounds = (self.low, self.high)
+        if (self.choices is None) == (None in bounds) and (self.choices is None or bounds != (None, None)):
+            raise ValueError("say either `low` and `high`, or `choices`")
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ValueError("low must be below high")
+        if self.log and not (self.low or 0) > 0:
+            raise ValueError("a logarithmic range begins above 0")
+        return self
+
+
+class Choice(_Section):
+    """A candidate of the recipe's own: `family` chooses the code, the rest overrules its defaults.
+
+    `weights` names a folder of pretrained weights (`{tenant}/weights/{name}/` in the models bucket).
+    """
+
+    family: str
+    name: str | None = Field(None, pattern=r"^[a-z][a-z0-9-]{0,40}$")
+    hyperparameters: dict[str, Value] = {}
+    search: dict[str, Range] = {}
+    weights: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$")
+
+
+class Training(_Section):
+    """The loop of candidates that are nets; what is None is the family's own choice.
+
+    `batch` counts rows of one step on one device, `accumulate` steps whose gradients are summed before a move;
+    `clip` is the largest global norm of the gradient; `class_weights: balanced` weighs classes by 1 / frequency.
+    """
+
+    optimiser: Literal["sgd", "momentum", "adam", "adamw", "gradient-descent"] | None = None
+    schedule: Literal["constant", "step", "cosine", "one-cycle", "linear", "plateau"] | None = None
+    learning_rate: float | None = Field(None, gt=0, le=100)
+    weight_decay: float | None = Field(None, ge=0, le=10)
+    epochs: int | None = Field(None, ge=1, le=10_000)
+    batch: int | None = Field(None, ge=1, le=65_536)
+    accumulate: int = Field(1, ge=1, le=1_024)
+    clip: float | None = Field(None, gt=0)
+    patience: int | None = Field(None, ge=1)
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    class_weights: Literal["none", "balanced"] = "none"
+    compile: bool = False
+
+
+class Selection(_Section):
+    """How candidates are compared: on the validation rows, or on `folds` of training and validation rows.
+
+    `auto` takes folds below 10,000 rows where rows may be mixed (no split by group, time or given files). Folds in the
+    data (`split.folds`) are used as they are. `nested` chooses settings inside each of the folds.
+    """
+
+    method: Literal["auto", "hold-out", "folds", "nested"] = "auto"
+    folds: int = Field(5, ge=2, le=20)
+    ensemble: bool = True
+
+
+class Search(_Section):
+    """Trials of each candidate that has something to search, by TPE with successive halving, by `parallel` jobs."""
+
+    trials: int = Field(0, ge=0, le=1_000)
+    parallel: int = Field(1, ge=1, le=20)
+
+
+class Budget(_Section):
+    """Most seconds that all training jobs of the run may take together, and most money (US dollars), if said."""
+
+    seconds: int | None = Field(None, ge=10)
+    dollars: float | None = Field(None, gt=0)
+
+
+class Evaluation(_Section):
+    """Columns whose groups of rows get scores of their own, beside the classes."""
+
+    slices: Annotated[list[str], Field(max_length=20)] = []
+
+
 class Optimise(_Section):
-    """Dynamic int8, kept only if the quantised model loses at most `max_loss` of test accuracy and is smaller."""
+    """Smaller forms of the model, each kept only if it passes the gate; of those that pass, the smallest is served.
+
+    `max_loss` is the score (accuracy, or share of explained variance) that may be lost, `max_ms` the most milliseconds
+    that one row may take, `max_mb` the most megabytes.
+    """
 
     int8: bool = True
+    static_int8: bool = True
+    float16: bool = True
+    prune: bool = True
+    distil: bool = False
     max_loss: float = Field(0.002, ge=0, le=1)
+    max_ms: float | None = Field(None, gt=0)
+    max_mb: float | None = Field(None, gt=0)
 
 
 class Mask(_Section):
@@ -146,12 +240,18 @@ class Recipe(_Section):
     target: str | None = None
     inputs: Annotated[list[str], Field(min_length=1)] | None = None
     model: str | None = None
-    candidates: Annotated[list[str], Field(min_length=1, max_length=20)] | None = None
+    preset: Preset = "balanced"
+    candidates: Annotated[list[str | Choice], Field(min_length=1, max_length=20)] | None = None
     seed: int = Field(7, ge=0, lt=2**31)
     split: Split = Split()
     clean: Clean = Clean()
     prepare: Prepare = Prepare()
     compute: Compute = Compute()
+    training: Training = Training()
+    selection: Selection = Selection()
+    search: Search = Search()
+    budget: Budget = Budget()
+    evaluation: Evaluation = Evaluation()
     optimise: Optimise = Optimise()
     rollout: Rollout = Rollout()
     mask: Mask = Mask()

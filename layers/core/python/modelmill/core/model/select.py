@@ -1,6 +1,7 @@
 """Selection: the results of the trained candidates in, the leaderboard and the winner out."""
 
 import math
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -8,21 +9,34 @@ from modelmill.core.errors import Rejected
 
 
 class CandidateResult(BaseModel):
-    """What a training job measured on the validation rows (`result.json`); a failed job has `error` instead.
+    """What a training job measured on rows that it did not learn from (`result.json`); a failed job has `error`.
 
-    A measure that is not a finite number (the training diverged) becomes None: NaN compares with nothing, so a
-    candidate with it would win or lose by chance, and JSON has no word for it.
+    `loss` is the value of `measure` (log_loss in nats, or rmse in the target's unit), smaller is better. A measure
+    that is not a finite number (the training diverged) becomes None: NaN compares with nothing, so a candidate with
+    it would win or lose by chance, and JSON has no word for it.
     """
 
     model_config = ConfigDict(frozen=True)
     candidate: str
-    log_loss: float | None = None
-    accuracy: float | None = None
+    family: str = ""
+    measure: str = "log_loss"
+    loss: float | None = None
+    interval: tuple[float, float] | None = None
+    """95 % of the loss by bootstrap over rows."""
+    scores: dict[str, float] = {}
+    """Further scores: accuracy, r2, …"""
+    rows: int | None = None
+    """How many rows it was measured on."""
+    folds: int | None = None
+    settings: dict[str, Any] = {}
+    """What trials chose."""
+    trials: int | None = None
     parameters: int | None = None
     train_seconds: float | None = None
+    cpu_seconds: float | None = None
     error: str | None = None
 
-    @field_validator("log_loss", "accuracy")
+    @field_validator("loss")
     @classmethod
     def _finite(cls, value: float | None) -> float | None:
         return value if value is not None and math.isfinite(value) else None
@@ -30,16 +44,16 @@ class CandidateResult(BaseModel):
     @property
     def failure(self) -> str | None:
         """Why this candidate cannot win, or None if it can."""
-        if self.error is None and self.log_loss is None:
+        if self.error is None and self.loss is None:
             return f"candidate {self.candidate}: the training diverged"
         return self.error
 
 
 def leaderboard(results: list[CandidateResult]) -> list[CandidateResult]:
-    """Best first: smallest validation log loss (a proper score), ties by fewer parameters, then name; failed last."""
+    """Best first: smallest loss (log loss is a proper score), ties by fewer parameters, then name; failed last."""
 
     def rank(result: CandidateResult) -> tuple[bool, float, int, str]:
-        return result.failure is not None, result.log_loss or 0.0, result.parameters or 0, result.candidate
+        return result.failure is not None, result.loss or 0.0, result.parameters or 0, result.candidate
 
     return sorted(results, key=rank)
 

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from modelmill.core.model.recipe import Recipe, Task
+from modelmill.core.model.recipe import Range, Recipe, Value
+from modelmill.core.model.task import Task
 
 ColumnKind = Literal["number", "category", "boolean", "date", "text", "identifier", "constant", "image", "audio"]
 
@@ -27,7 +28,13 @@ class Candidate(BaseModel):
     model_config = ConfigDict(frozen=True)
     name: str
     family: str
-    hyperparameters: dict[str, float | int | str | bool] = {}
+    hyperparameters: dict[str, Value] = {}
+    search: dict[str, Range] = {}
+    """Hyperparameters that trials choose."""
+    study: str | None = None
+    """Candidates of one study are jobs that share its trials."""
+    weights: str | None = None
+    """The folder of pretrained weights, if the family reads such."""
 
 
 class RunSpec(BaseModel):
@@ -47,7 +54,10 @@ class RunSpec(BaseModel):
     target: str
     inputs: list[Column]
     labels: list[str]
-    """Class names, sorted; a model's class index is the index here. The target column holds these strings."""
+    """Names of the classes (or tags), sorted; an index of a model's outputs is the index here. Empty for a measure.
+
+    The target column holds these strings (tags of a row joined by `TAG_SEPARATOR`), or float64 for a measure.
+    """
     candidates: list[Candidate]
     recipe: Recipe
     html: list[str] = []

@@ -10,16 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from modelmill.core.model.spec import RunSpec
 from modelmill.serving.features import TabularFeatures
-from modelmill.training.families import Fitted
+from modelmill.training.families import Fitted, Settings
 from modelmill.training.logistic import SparseRows, fit, predict
-from modelmill.training.loop import Loop, Run
-from modelmill.training.nets import TabularNet
+from modelmill.training.loop import Loop
+from modelmill.training.nets import Net
+from modelmill.training.nets.tabular import TabularNet
 from modelmill.training.rows import Rows
-from modelmill.training.scores import best_scale, log_loss
+from modelmill.training.run import Run
 
 _PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
 _BINS = 16
@@ -34,15 +33,15 @@ class _Prepared(NamedTuple):
     tensors: dict[str, Tensor]
     train: dict[str, Tensor]
     validation: dict[str, Tensor]
-    train_labels: Tensor
-    validation_labels: Tensor
+    train_target: Tensor
+    validation_target: Tensor
 
 
-def _prepare(train: Rows, validation: Rows, spec: RunSpec) -> _Prepared:
+def _prepare(train: Rows, validation: Rows, run: Run) -> _Prepared:
     """Category lists and number statistics of the training rows; both splits as tensors."""
-    numbers = [column.name for column in spec.inputs if column.kind == "number"]
-    categories = [column.name for column in spec.inputs if column.kind != "number"]
-    preprocess: dict[str, Any] = {"kind": "tabular", "numbers": numbers, **spec.reading(categories)}
+    numbers = [column.name for column in run.spec.inputs if column.kind == "number"]
+    categories = [column.name for column in run.spec.inputs if column.kind != "number"]
+    preprocess: dict[str, Any] = {"kind": "tabular", "numbers": numbers, **run.spec.reading(categories)}
     reader = TabularFeatures({**preprocess, "categories": []})
     preprocess["categories"] = [
         {"name": name, "values": _values([reader.category(cell, name) for cell in train.columns[name]])}
@@ -59,8 +58,8 @@ def _prepare(train: Rows, validation: Rows, spec: RunSpec) -> _Prepared:
         tensors,
         {name: torch.from_numpy(array) for name, array in arrays.items()},
         {name: torch.from_numpy(array) for name, array in features.arrays(validation.columns).items()},
-        torch.from_numpy(train.labels),
-        torch.from_numpy(validation.labels),
+        run.objective.target(train),
+        run.objective.target(validation),
     )
 
 
@@ -96,32 +95,38 @@ def _number_tensors(numbers: NDArray[np.float32]) -> dict[str, Tensor]:
 class Linear:
     """Multinomial logistic regression on piecewise-linear numbers and one-hot categories; L2 chosen on validation."""
 
-    def fit(self, train: Rows, validation: Rows, spec: RunSpec, run: Run) -> Fitted:
+    def fit(self, train: Rows, validation: Rows, run: Run) -> Fitted:
         """Learn; takes seconds, so there is no checkpoint: an interrupted fit begins anew."""
-        data = _prepare(train, validation, spec)
-        classes = len(spec.labels)
-        net = TabularNet(data.tensors, classes, width=classes)
+        data = _prepare(train, validation, run)
+        outputs = run.objective.outputs
+        net = TabularNet(data.tensors, outputs, width=outputs)
         rows, held_out = (_one_hot(net, arrays) for arrays in (data.train, data.validation))
         solution: Tensor | None = None
-        best, best_loss = torch.zeros(rows.matrix.shape[1] + 1, classes, dtype=torch.float64), math.inf
+        best, best_loss, chosen = torch.zeros(rows.matrix.shape[1] + 1, outputs, dtype=torch.float64), math.inf, 1.0
         for tried, penalty in enumerate(_PENALTIES, start=1):
-            solution = fit(rows, data.train_labels, classes, penalty, solution)
-            loss = log_loss(predict(held_out, solution), data.validation_labels)
+            solution = fit(rows, data.train_target, outputs, penalty, solution)
+            loss = run.objective.scores(predict(held_out, solution), data.validation_target)[run.objective.measure]
             run.progress(tried / len(_PENALTIES), f"penalty {penalty:g}, validation log loss {loss:.4f}")
             if loss < best_loss:
-                best, best_loss = solution, loss
+                best, best_loss, chosen = solution, loss, penalty
             elif loss > best_loss * 1.02:
                 break  # weaker penalties only overfit more
-        width = net.numbers.width
-        net.load_state_dict(
-            data.tensors
-            | {
-                "leave.weight": best[:width].T.float().contiguous(),
-                "table": best[width:-1].float(),
-                "leave.bias": best[-1].float(),
-            }
-        )
-        return _served(data, net)
+        return _fitted(data, _with(net, data, best), {"penalty": chosen})
+
+    def refit(self, rows: Rows, settings: Sequence[Settings], run: Run) -> tuple[dict[str, Any], Net]:
+        """With the median penalty."""
+        data = _prepare(rows, rows, run)
+        outputs = run.objective.outputs
+        net = TabularNet(data.tensors, outputs, width=outputs)
+        penalty = sorted(chosen["penalty"] for chosen in settings)[len(settings) // 2]
+        return data.preprocess, _with(net, data, fit(_one_hot(net, data.train), data.train_target, outputs, penalty))
+
+
+def _with(net: TabularNet, data: _Prepared, solution: Tensor) -> TabularNet:
+    width = net.numbers.width
+    weights = {"leave.weight": solution[:width].T.float().contiguous(), "table": solution[width:-1].float()}
+    net.load_state_dict(data.tensors | weights | {"leave.bias": solution[-1].float()})
+    return net
 
 
 @torch.no_grad()
@@ -150,30 +155,38 @@ class Mlp:
     steps: int = 2_000
     dropout: float = 0.15
 
-    def fit(self, train: Rows, validation: Rows, spec: RunSpec, run: Run) -> Fitted:
+    def fit(self, train: Rows, validation: Rows, run: Run) -> Fitted:
         """Learn with the loop, at most `steps` steps unless 8 epochs take more."""
-        data = _prepare(train, validation, spec)
+        data = _prepare(train, validation, run)
         torch.manual_seed(run.seed)
         net = TabularNet(
-            data.tensors, len(spec.labels), width=self.dim, hidden=self.hidden, blocks=self.blocks, dropout=self.dropout
+            data.tensors,
+            run.objective.outputs,
+            width=self.dim,
+            hidden=self.hidden,
+            blocks=self.blocks,
+            dropout=self.dropout,
         )
         torch.nn.init.normal_(net.table, std=0.1)
         net = net.to(run.device)
         arrays, held_out = (
             {name: tensor.to(run.device) for name, tensor in split.items()} for split in (data.train, data.validation)
         )
-        labels, held_out_labels = data.train_labels.to(run.device), data.validation_labels.to(run.device)
+        target, held_out_target = data.train_target.to(run.device), data.validation_target.to(run.device)
 
         def loss_of(index: Tensor) -> Tensor:
             batch = {name: tensor[index] for name, tensor in arrays.items()}
-            return functional.cross_entropy(net(**batch), labels[index])
+            return run.objective.loss(net(**batch), target[index])
 
         def validate() -> float:
             with torch.no_grad():
-                return log_loss(net(**held_out), held_out_labels)
+                return run.objective.scores(net(**held_out), held_out_target)[run.objective.measure]
 
         self._loop(len(train)).fit(net, len(train), loss_of, validate, run)
-        return _served(data, net.cpu())
+        return _fitted(data, net.cpu(), {})
+
+    def refit(self, rows: Rows, settings: Sequence[Settings], run: Run) -> None:
+        """The fit stops by its validation rows, so its net stays."""
 
     def _loop(self, rows: int) -> Loop:
         batch = max(16, min(256, rows // 40))
@@ -182,10 +195,6 @@ class Mlp:
 
 
 @torch.no_grad()
-def _served(data: _Prepared, net: TabularNet) -> Fitted:
-    """The net with its temperature folded in, and its logits of the validation rows."""
-    net.eval()
-    logits = net(**data.validation)
-    factor = best_scale(logits, data.validation_labels)
-    net.scale(factor)
-    return Fitted(data.preprocess, net, logits * factor)
+def _fitted(data: _Prepared, net: TabularNet, settings: Settings) -> Fitted:
+    """The net and its raw outputs of the validation rows."""
+    return Fitted(data.preprocess, net.eval(), net(**data.validation), settings)

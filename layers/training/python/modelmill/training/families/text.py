@@ -1,7 +1,7 @@
 """Text families: texts in; n-gram vocabulary, TF-IDF weights and a net over them out."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from modelmill.core.model.spec import RunSpec
 from modelmill.core.model.tokens import MAX_TOKENS
 from modelmill.serving.features import Sparse, TextFeatures
-from modelmill.training.families import Fitted
+from modelmill.training.families import Fitted, Settings
 from modelmill.training.logistic import SparseRows, fit, predict
-from modelmill.training.loop import Loop, Run
-from modelmill.training.nets import TextNet
+from modelmill.training.loop import Loop
+from modelmill.training.nets import Net
+from modelmill.training.nets.ngram import NgramNet
 from modelmill.training.rows import Rows
-from modelmill.training.scores import best_scale, log_loss
+from modelmill.training.run import Run
 from modelmill.training.vocabulary import build_vocabulary, longest_ngram
 
 _PENALTIES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
@@ -50,14 +50,14 @@ class _Prepared(NamedTuple):
     idf: Tensor
     train: _Bags
     validation: _Bags
-    train_labels: Tensor
-    validation_labels: Tensor
+    train_target: Tensor
+    validation_target: Tensor
 
 
-def _prepare(train: Rows, validation: Rows, spec: RunSpec, *, size: int, min_rows: int) -> _Prepared:
+def _prepare(train: Rows, validation: Rows, run: Run, *, size: int, min_rows: int) -> _Prepared:
     """Vocabulary and idf of the training rows; both splits as TF-IDF bags."""
-    inputs = [column.name for column in spec.inputs]
-    reading = spec.reading(inputs)
+    inputs = [column.name for column in run.spec.inputs]
+    reading = run.spec.reading(inputs)
     reader = TextFeatures({"inputs": inputs, "ngrams": [1, 1], "vocabulary": [], **reading})
     texts = [
         [reader.text(value, name) for name, value in zip(inputs, row, strict=True)]
@@ -82,13 +82,13 @@ def _prepare(train: Rows, validation: Rows, spec: RunSpec, *, size: int, min_row
         idf,
         _bags(counted, idf),
         _bags(features.sparse(validation.columns), idf),
-        torch.from_numpy(train.labels),
-        torch.from_numpy(validation.labels),
+        run.objective.target(train),
+        run.objective.target(validation),
     )
 
 
 def _bags(counted: Sparse, idf: Tensor) -> _Bags:
-    """The arithmetic of TextNet.forward, on rows of any length."""
+    """The arithmetic of NgramNet.forward, on rows of any length."""
     ids, offsets = torch.from_numpy(counted.ids), torch.from_numpy(counted.offsets)
     weights = (1 + torch.log(torch.from_numpy(counted.counts))) * idf[ids]
     row_of = torch.repeat_interleave(torch.arange(len(offsets) - 1), offsets.diff())
@@ -107,36 +107,50 @@ class NgramLinear:
     vocabulary: int = 100_000
     min_rows: int = 2
 
-    def fit(self, train: Rows, validation: Rows, spec: RunSpec, run: Run) -> Fitted:
+    def fit(self, train: Rows, validation: Rows, run: Run) -> Fitted:
         """Learn; takes seconds, so there is no checkpoint: an interrupted fit begins anew."""
-        classes = len(spec.labels)
-        size = min(self.vocabulary, _MAX_WEIGHTS // classes)
-        data = _prepare(train, validation, spec, size=size, min_rows=self.min_rows)
+        outputs = run.objective.outputs
+        data = _prepare(train, validation, run, size=self._size(outputs), min_rows=self.min_rows)
         width = len(data.idf)
         rows, held_out = (SparseRows.of(*bags, width) for bags in (data.train, data.validation))
-        ratios = _log_count_ratios(data.train, data.train_labels, width, classes)
-        best, best_loss = torch.zeros(width + 1, classes, dtype=torch.float64), math.inf
+        ratios = _log_count_ratios(data.train, data.train_target, width, outputs)
+        best, best_loss, settings = torch.zeros(width + 1, outputs, dtype=torch.float64), math.inf, Settings()
         tried = 0
-        for columns in (torch.ones_like(ratios), ratios):
+        for weighted in (False, True):
+            columns = ratios if weighted else torch.ones_like(ratios)
             scaled = rows.scaled(columns)
             stretched = torch.cat([columns, columns.new_ones(1)])[:, None]
-            for solution in _path(scaled, data.train_labels, classes):
+            for penalty, solution in _path(scaled, data.train_target, outputs):
                 weights = solution * stretched
-                loss = log_loss(predict(held_out, weights), data.validation_labels)
+                loss = run.objective.scores(predict(held_out, weights), data.validation_target)[run.objective.measure]
                 tried += 1
                 run.progress(tried / (2 * len(_PENALTIES)), f"{tried} settings tried, best log loss {best_loss:.4f}")
                 if loss < best_loss:
-                    best, best_loss = weights, loss
+                    best, best_loss, settings = weights, loss, {"penalty": penalty, "weighted": weighted}
                 elif loss > best_loss * 1.02:
                     break  # weaker penalties only overfit more
-        return _served(data, _linear_net(data.idf, best))
+        return _fitted(data, _linear_net(data.idf, best), settings)
+
+    def refit(self, rows: Rows, settings: Sequence[Settings], run: Run) -> tuple[dict[str, Any], Net]:
+        """With the median penalty, weighted if most fits were."""
+        outputs = run.objective.outputs
+        data = _prepare(rows, rows.take(np.arange(1)), run, size=self._size(outputs), min_rows=self.min_rows)
+        ratios = _log_count_ratios(data.train, data.train_target, len(data.idf), outputs)
+        weighted = sum(chosen["weighted"] for chosen in settings) * 2 > len(settings)
+        columns = ratios if weighted else torch.ones_like(ratios)
+        penalty = sorted(chosen["penalty"] for chosen in settings)[len(settings) // 2]
+        solution = fit(SparseRows.of(*data.train, len(data.idf)).scaled(columns), data.train_target, outputs, penalty)
+        return data.preprocess, _linear_net(data.idf, solution * torch.cat([columns, columns.new_ones(1)])[:, None])
+
+    def _size(self, outputs: int) -> int:
+        return min(self.vocabulary, _MAX_WEIGHTS // outputs)
 
 
-def _path(rows: SparseRows, labels: Tensor, classes: int) -> Iterator[Tensor]:
+def _path(rows: SparseRows, labels: Tensor, classes: int) -> Iterator[tuple[float, Tensor]]:
     solution: Tensor | None = None
     for penalty in _PENALTIES:
         solution = fit(rows, labels, classes, penalty, solution)
-        yield solution
+        yield penalty, solution
 
 
 def _log_count_ratios(bags: _Bags, labels: Tensor, width: int, classes: int) -> Tensor:
@@ -150,8 +164,8 @@ def _log_count_ratios(bags: _Bags, labels: Tensor, width: int, classes: int) -> 
     return ratios.square().mean(1).sqrt()
 
 
-def _linear_net(idf: Tensor, weights: Tensor) -> TextNet:
-    net = TextNet(idf, weights.shape[1], None)
+def _linear_net(idf: Tensor, weights: Tensor) -> NgramNet:
+    net = NgramNet(idf, weights.shape[1], None)
     table = weights[:-1].float()
     table[0] = 0
     net.load_state_dict({"idf": idf, "table": table, "bias": weights[-1].float()})
@@ -168,23 +182,24 @@ class NgramEmbedding:
     epochs: int = 12
     dropout: float = 0.3
 
-    def fit(self, train: Rows, validation: Rows, spec: RunSpec, run: Run) -> Fitted:
+    def fit(self, train: Rows, validation: Rows, run: Run) -> Fitted:
         """Learn with the loop; dropout leaves out whole n-grams."""
         data = _prepare(
-            train, validation, spec, size=self.vocabulary, min_rows=min(self.min_rows, 2 + len(train) // 2_000)
+            train, validation, run, size=self.vocabulary, min_rows=min(self.min_rows, 2 + len(train) // 2_000)
         )
-        net = self._net(data.idf, len(spec.labels), run)
+        net = self._net(data.idf, run)
         bags, held_out = (_Bags(*(part.to(run.device) for part in bags)) for bags in (data.train, data.validation))
-        labels, held_out_labels = data.train_labels.to(run.device), data.validation_labels.to(run.device)
+        target, held_out_target = data.train_target.to(run.device), data.validation_target.to(run.device)
 
         def loss_of(index: Tensor) -> Tensor:
             batch = bags.batch(index)
             kept = functional.dropout(batch.weights, self.dropout)
-            return functional.cross_entropy(net.bags(batch.ids, kept, batch.offsets[:-1]), labels[index])
+            return run.objective.loss(net.bags(batch.ids, kept, batch.offsets[:-1]), target[index])
 
         def validate() -> float:
             with torch.no_grad():
-                return log_loss(net.bags(held_out.ids, held_out.weights, held_out.offsets[:-1]), held_out_labels)
+                raw = net.bags(held_out.ids, held_out.weights, held_out.offsets[:-1])
+                return run.objective.scores(raw, held_out_target)[run.objective.measure]
 
         loop = Loop(
             epochs=self.epochs,
@@ -194,21 +209,21 @@ class NgramEmbedding:
             patience=3,
         )
         loop.fit(net, len(train), loss_of, validate, run)
-        return _served(data, net.cpu())
+        return _fitted(data, net.cpu(), {})
 
-    def _net(self, idf: Tensor, classes: int, run: Run) -> TextNet:
+    def refit(self, rows: Rows, settings: Sequence[Settings], run: Run) -> None:
+        """The fit stops by its validation rows, so its net stays."""
+
+    def _net(self, idf: Tensor, run: Run) -> NgramNet:
         torch.manual_seed(run.seed)
-        net = TextNet(idf, self.dim, classes)
+        net = NgramNet(idf, self.dim, run.objective.outputs)
         torch.nn.init.normal_(net.table, std=0.1)
         return net.to(run.device)
 
 
 @torch.no_grad()
-def _served(data: _Prepared, net: TextNet) -> Fitted:
-    """The net with its temperature folded in, and its logits of the validation rows."""
+def _fitted(data: _Prepared, net: NgramNet, settings: Settings) -> Fitted:
+    """The net and its raw outputs of the validation rows."""
     net.eval()
     bags = data.validation
-    logits = net.bags(bags.ids, bags.weights, bags.offsets[:-1])
-    factor = best_scale(logits, data.validation_labels)
-    net.scale(factor)
-    return Fitted(data.preprocess, net, logits * factor)
+    return Fitted(data.preprocess, net, net.bags(bags.ids, bags.weights, bags.offsets[:-1]), settings)

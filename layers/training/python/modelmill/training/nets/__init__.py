@@ -1,0 +1,24 @@
+"""The nets by kind: `net.json` and tensors in, the net out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from modelmill.training.nets.base import Net, Tensors
+from modelmill.training.nets.model import Model
+from modelmill.training.nets.ngram import NgramNet
+from modelmill.training.nets.tabular import TabularNet
+
+KINDS: dict[str, type[Net]] = {net.kind: net for net in (NgramNet, TabularNet)}
+
+
+def net_of(config: Mapping[str, Any], tensors: Tensors) -> Net:
+    """The net of `{"kind", …}`, ready to answer."""
+    return KINDS[config["kind"]].of(config, tensors).eval()
+
+
+def config_of(net: Net) -> dict[str, Any]:
+    """What `net_of` needs beside the tensors."""
+    return {"kind": net.kind, **net.config()}
+
+
+__all__ = ["KINDS", "Model", "Net", "Tensors", "config_of", "net_of"]

@@ -1,0 +1,47 @@
+"""What a family gets from the job around it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from modelmill.core.model.spec import Candidate, RunSpec
+from modelmill.training.checkpoints import Checkpoints
+from modelmill.training.objective import Objective
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One candidate of one run. `progress` takes the share that is done and a line for people."""
+
+    spec: RunSpec
+    candidate: Candidate
+    objective: Objective
+    device: torch.device
+    progress: Progress
+    checkpoints: Checkpoints
+    weights: Path | None = None
+    """The folder of pretrained weights, if the candidate names some."""
+    deadline: float | None = None
+    """When training must stop and keep its best, on the clock of `time.monotonic`."""
+
+    @property
+    def seed(self) -> int:
+        """The recipe's."""
+        return self.spec.recipe.seed
+
+    def part(self, name: str, start: float, stop: float) -> "Run":
+        """The run of one fit of several: its progress is a part of the whole, its checkpoint one of its own."""
+
+        def progress(done: float, message: str) -> None:
+            self.progress(start + (stop - start) * done, f"{name}: {message}")
+
+        return replace(self, progress=progress, checkpoints=self.checkpoints.of(name))
+
+    def late(self) -> bool:
+        """True when the budget's time is over."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
