@@ -1,17 +1,15 @@
 """Tabular families: raw columns in; imputation, scaling, category lists and a net over them out."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelmill.serving.features import TabularFeatures
 from modelmill.training.families import Fitted, Settings
 from modelmill.training.logistic import SparseRows, fit, predict
 from modelmill.training.loop import Loop
@@ -19,56 +17,20 @@ from modelmill.training.nets import Net
 from modelmill.training.nets.tabular import TabularNet
 from modelmill.training.rows import Rows
 from modelmill.training.run import Run
+from modelmill.training.tables import Prepared, prepare
 
 _PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
 _BINS = 16
 _BIN_COLUMNS = 1_024
 """Most columns that the bins of all numbers make together: wide tables get fewer bins per number."""
-_MIN_ROWS_PER_VALUE = 3
-_MAX_VALUES = 1_000
 
 
-class _Prepared(NamedTuple):
-    preprocess: dict[str, Any]
-    tensors: dict[str, Tensor]
-    train: dict[str, Tensor]
-    validation: dict[str, Tensor]
-    train_target: Tensor
-    validation_target: Tensor
-
-
-def _prepare(train: Rows, validation: Rows, run: Run) -> _Prepared:
-    """Category lists and number statistics of the training rows; both splits as tensors."""
-    numbers = [column.name for column in run.spec.inputs if column.kind == "number"]
-    categories = [column.name for column in run.spec.inputs if column.kind != "number"]
-    preprocess: dict[str, Any] = {"kind": "tabular", "numbers": numbers, **run.spec.reading(categories)}
-    reader = TabularFeatures({**preprocess, "categories": []})
-    preprocess["categories"] = [
-        {"name": name, "values": _values([reader.category(cell, name) for cell in train.columns[name]])}
-        for name in categories
-    ]
-    features = TabularFeatures(preprocess)
-    arrays = features.arrays(train.columns)
-    sizes = [len(column["values"]) + 1 for column in preprocess["categories"]]
-    tensors = {f"numbers.{name}": tensor for name, tensor in _number_tensors(arrays["numbers"]).items()}
-    tensors["sizes"] = torch.tensor(sizes, dtype=torch.int64)
+def _tensors(data: Prepared) -> dict[str, Tensor]:
+    """What the nets take from the training rows before they learn."""
+    tensors = {f"numbers.{name}": tensor for name, tensor in _number_tensors(data.train["numbers"].numpy()).items()}
+    tensors["sizes"] = torch.tensor(data.sizes, dtype=torch.int64)
     tensors["starts"] = tensors["sizes"].cumsum(0) - tensors["sizes"]
-    return _Prepared(
-        preprocess,
-        tensors,
-        {name: torch.from_numpy(array) for name, array in arrays.items()},
-        {name: torch.from_numpy(array) for name, array in features.arrays(validation.columns).items()},
-        run.objective.target(train),
-        run.objective.target(validation),
-    )
-
-
-def _values(cells: Sequence[str]) -> list[str]:
-    """The values worth a row of their own, most frequent first; rarer ones share the row of what was never seen."""
-    found = Counter(cells)
-    del found[""]
-    kept = [value for value, rows in found.items() if rows >= _MIN_ROWS_PER_VALUE]
-    return sorted(kept, key=lambda value: (-found[value], value))[:_MAX_VALUES]
+    return tensors
 
 
 def _number_tensors(numbers: NDArray[np.float32]) -> dict[str, Tensor]:
@@ -97,9 +59,9 @@ class Linear:
 
     def fit(self, train: Rows, validation: Rows, run: Run) -> Fitted:
         """Learn; takes seconds, so there is no checkpoint: an interrupted fit begins anew."""
-        data = _prepare(train, validation, run)
+        data = prepare(train, validation, run)
         outputs = run.objective.outputs
-        net = TabularNet(data.tensors, outputs, width=outputs)
+        net = TabularNet(_tensors(data), outputs, width=outputs)
         rows, held_out = (_one_hot(net, arrays) for arrays in (data.train, data.validation))
         solution: Tensor | None = None
         best, best_loss, chosen = torch.zeros(rows.matrix.shape[1] + 1, outputs, dtype=torch.float64), math.inf, 1.0
@@ -111,21 +73,21 @@ class Linear:
                 best, best_loss, chosen = solution, loss, penalty
             elif loss > best_loss * 1.02:
                 break  # weaker penalties only overfit more
-        return _fitted(data, _with(net, data, best), {"penalty": chosen})
+        return _fitted(data, _with(net, best), {"penalty": chosen})
 
     def refit(self, rows: Rows, settings: Sequence[Settings], run: Run) -> tuple[dict[str, Any], Net]:
         """With the median penalty."""
-        data = _prepare(rows, rows, run)
+        data = prepare(rows, rows, run)
         outputs = run.objective.outputs
-        net = TabularNet(data.tensors, outputs, width=outputs)
+        net = TabularNet(_tensors(data), outputs, width=outputs)
         penalty = sorted(chosen["penalty"] for chosen in settings)[len(settings) // 2]
-        return data.preprocess, _with(net, data, fit(_one_hot(net, data.train), data.train_target, outputs, penalty))
+        return data.preprocess, _with(net, fit(_one_hot(net, data.train), data.train_target, outputs, penalty))
 
 
-def _with(net: TabularNet, data: _Prepared, solution: Tensor) -> TabularNet:
+def _with(net: TabularNet, solution: Tensor) -> TabularNet:
     width = net.numbers.width
     weights = {"leave.weight": solution[:width].T.float().contiguous(), "table": solution[width:-1].float()}
-    net.load_state_dict(data.tensors | weights | {"leave.bias": solution[-1].float()})
+    net.load_state_dict(net.state_dict() | weights | {"leave.bias": solution[-1].float()})
     return net
 
 
@@ -157,10 +119,10 @@ class Mlp:
 
     def fit(self, train: Rows, validation: Rows, run: Run) -> Fitted:
         """Learn with the loop, at most `steps` steps unless 8 epochs take more."""
-        data = _prepare(train, validation, run)
+        data = prepare(train, validation, run)
         torch.manual_seed(run.seed)
         net = TabularNet(
-            data.tensors,
+            _tensors(data),
             run.objective.outputs,
             width=self.dim,
             hidden=self.hidden,
@@ -195,6 +157,6 @@ class Mlp:
 
 
 @torch.no_grad()
-def _fitted(data: _Prepared, net: TabularNet, settings: Settings) -> Fitted:
+def _fitted(data: Prepared, net: TabularNet, settings: Settings) -> Fitted:
     """The net and its raw outputs of the validation rows."""
     return Fitted(data.preprocess, net.eval(), net(**data.validation), settings)
