@@ -41,7 +41,7 @@ class Model:
         )
         self.signature: dict[str, Any] = signature
         self.answers = Answers([tensor["name"] for tensor in signature["outputs"]], labels)
-        self.is_text: bool = preprocess["kind"] == "text"
+        self.is_text: bool = self._features.is_text
         self.fields = tuple(Field(tensor["name"], tensor["datatype"] != "BYTES") for tensor in signature["inputs"])
         self._features = Features(preprocess)
         if set(self._features.field_names) != {field.name for field in self.fields}:
