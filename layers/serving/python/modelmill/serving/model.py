@@ -41,9 +41,9 @@ class Model:
         )
         self.signature: dict[str, Any] = signature
         self.answers = Answers([tensor["name"] for tensor in signature["outputs"]], labels)
-        self.is_text: bool = self._features.is_text
         self.fields = tuple(Field(tensor["name"], tensor["datatype"] != "BYTES") for tensor in signature["inputs"])
         self._features = Features(preprocess)
+        self.is_text: bool = self._features.is_text
         if set(self._features.field_names) != {field.name for field in self.fields}:
             raise UnusableModel("the signature's inputs are not those of the preprocessing")
         path = folder / "model.onnx"
