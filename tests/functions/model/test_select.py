@@ -18,8 +18,8 @@ def put(candidate: str, name: str, document: object) -> None:
     objects.put(MODELS, key, json.dumps(document).encode())
 
 
-def result(candidate: str, log_loss: float, parameters: int = 10) -> None:
-    put(candidate, "result", {"candidate": candidate, "log_loss": log_loss, "parameters": parameters})
+def result(candidate: str, loss: float, parameters: int = 10) -> None:
+    put(candidate, "result", {"candidate": candidate, "loss": loss, "parameters": parameters})
 
 
 def run() -> dict[str, Any]:

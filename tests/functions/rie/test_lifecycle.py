@@ -75,7 +75,7 @@ def test_select_ranks_all_candidates(selected: Run) -> None:
     board = selected["select"]["leaderboard"]
     assert {row["candidate"] for row in board} == set(selected["preprocess"]["candidates"])
     assert selected["select"]["candidate"] == board[0]["candidate"]
-    scores = [row["log_loss"] for row in board if row["log_loss"] is not None]
+    scores = [row["loss"] for row in board if row["loss"] is not None]
     assert len(scores) == 2
     assert scores == sorted(scores)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from modelmill.core.errors import Rejected
-from modelmill.core.model.candidates import DEFAULTS, candidates_for
+from modelmill.core.model.candidates import PRESETS, candidates_for
 from modelmill.core.model.recipe import Mask, Recipe, parse_recipe
 
 
@@ -38,12 +38,12 @@ def test_a_bad_recipe_names_the_field(document: Any, field: str) -> None:
     assert "target" in (refusal.value.hint or "")
 
 
-def test_every_task_tries_at_least_two_candidates() -> None:
-    assert all(len(candidates) >= 2 for candidates in DEFAULTS.values())
+def test_every_kind_of_input_has_candidates() -> None:
+    assert all(presets["quality"] for presets in PRESETS.values())
 
 
 def test_a_recipe_picks_candidates_by_name() -> None:
-    first, second = (candidate.name for candidate in DEFAULTS["text-classification"][:2])
+    first, second = (candidate.name for candidate in PRESETS["text"]["balanced"][:2])
     assert [c.name for c in candidates_for("text-classification", [second, first, second])] == [second, first]
     with pytest.raises(Rejected, match="gpt"):
         candidates_for("text-classification", ["gpt"])

@@ -11,7 +11,7 @@ RESULTS = st.lists(
     st.builds(
         CandidateResult,
         candidate=st.sampled_from(["a", "b", "c", "d"]),
-        log_loss=st.one_of(st.none(), st.floats(0, 10)),
+        loss=st.one_of(st.none(), st.floats(0, 10)),
         parameters=st.integers(0, 100),
         error=st.one_of(st.none(), st.just("failed")),
     ),
@@ -20,7 +20,7 @@ RESULTS = st.lists(
 
 
 def usable(result: CandidateResult) -> bool:
-    return result.error is None and result.log_loss is not None
+    return result.error is None and result.loss is not None
 
 
 @given(RESULTS)
@@ -32,7 +32,7 @@ def test_the_winner_is_no_worse_than_any_other(results: list[CandidateResult]) -
         return
     best = select(results)
     assert usable(best)
-    assert all(best.log_loss <= other.log_loss for other in results if usable(other))  # type: ignore[operator]
+    assert all(best.loss <= other.loss for other in results if usable(other))  # type: ignore[operator]
 
 
 def test_when_all_fail_the_reason_names_the_cause() -> None:

@@ -3,6 +3,13 @@
 import random
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from modelmill.training.rows import Cells as Column
+from modelmill.training.rows import Rows
+
 Cells = dict[str, list[Any]]
 _GOOD = ("lovely", "great", "perfect", "soft", "well made")
 _BAD = ("awful", "returned", "scratchy", "too small", "fell apart")
@@ -40,3 +47,14 @@ REVIEW_SPLITS = {"train": reviews(400, 1), "validation": reviews(220, 2), "test"
 REVIEW_INPUTS = {"text": "text"}
 MEASURED_SPLITS = {"train": measurements(600, 1), "validation": measurements(220, 2), "test": measurements(200, 3)}
 MEASURED_INPUTS = {"width": "number", "weight": "number", "colour": "category"}
+
+
+def rows_of(columns: Cells, target: NDArray[Any]) -> Rows:
+    """Rows of Python columns."""
+    return Rows({name: Column(pa.chunked_array([pa.array(cells)])) for name, cells in columns.items()}, target)
+
+
+def labelled(cells: Cells, labels: list[str]) -> Rows:
+    """Rows of a sample whose column `label` holds classes."""
+    columns = {name: values for name, values in cells.items() if name != "label"}
+    return rows_of(columns, np.array([labels.index(label) for label in cells["label"]], dtype=np.int64))

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from modelmill.aws import objects
 from modelmill.aws.records import pipelines
 from modelmill.core.data.split import files_of
-from modelmill.core.model.candidates import candidates_for
+from modelmill.core.model.candidates import PRESETS, candidates_for
 from modelmill.core.model.recipe import Recipe
-from modelmill.core.model.task import Task
+from modelmill.core.model.task import TAG_SEPARATOR, Task, answers_of, reads_of
 from modelmill.core.model.spec import Column, RunSpec
 from modelmill.training.__main__ import main
 
@@ -31,7 +31,7 @@ class Cloud:
         self, run_id: str, task: Task, inputs: dict[str, str], splits: dict[str, Cells], files: int = 1, **recipe: Any
     ) -> RunSpec:
         """Store a dataset version (each split in so many files) and the run's specification; the target is `label`."""
-        labels = sorted({label for cells in splits.values() for label in cells["label"]})
+        chosen = Recipe(**recipe)
         spec = RunSpec(
             run_id=run_id,
             tenant="default",
@@ -43,9 +43,9 @@ class Cloud:
             task=task,
             target="label",
             inputs=[Column(name=name, kind=kind) for name, kind in inputs.items()],
-            labels=labels,
-            candidates=candidates_for(task, None),
-            recipe=Recipe(**recipe),
+            labels=_labels(task, splits),
+            candidates=candidates_for(task, chosen.candidates or _known(task), chosen.preset),
+            recipe=chosen,
         )
         for split, cells in splits.items():
             table = pa.table(cells)
@@ -70,3 +70,17 @@ class Cloud:
     def stages(self, run_id: str) -> list[dict[str, Any]]:
         """What the run's record says of its stages."""
         return pipelines.stages("default", run_id)
+
+
+def _labels(task: Task, splits: dict[str, Cells]) -> list[str]:
+    """The names of classes or tags in the target; none for a measure."""
+    cells = [cell for each in splits.values() for cell in each["label"]]
+    if answers_of(task) == "regression":
+        return []
+    split = answers_of(task) == "multilabel"
+    return sorted({label for cell in cells for label in (cell.split(TAG_SEPARATOR) if split else [cell]) if label})
+
+
+def _known(task: Task) -> list[str]:
+    """Every candidate of the task, whatever the preset."""
+    return list({candidate.name: None for each in PRESETS[reads_of(task)].values() for candidate in each})
