@@ -27,7 +27,7 @@ class Encoder(Protocol):
 
 
 _LATE = {
-    "wordpieces": "modelmill.serving.wordpieces.WordPieces",
+    "wordpieces": "modelmill.serving.features.wordpieces.WordpieceFeatures",
     "image": "modelmill.serving.features.image.ImageFeatures",
     "audio": "modelmill.serving.features.audio.AudioFeatures",
 }
