@@ -175,9 +175,9 @@ class ModelStack(Stack):
 
 
 def _job_statements(data: DataStack) -> tuple[iam.PolicyStatement, ...]:
-    """A job reads its data set, writes its run's folder and packages, and reports its progress."""
+    """A job reads its data set, writes its run's folder and packages, shares its trials and reports its progress."""
     return (
-        *grants.records(data.table, "GetItem", "PutItem"),
+        *grants.records(data.table, "GetItem", "PutItem", "Query"),
         *grants.read(data.data, grants.DATASETS),
         *grants.read(data.models, grants.RUNS, grants.PACKAGES),
         *grants.write(data.models, grants.RUNS, grants.PACKAGES),

@@ -76,3 +76,6 @@ QUARANTINE_BYTES = 5 * GIB
 """Largest refused file that is copied beside its reason, for which conclude has five minutes."""
 LEAVE_ONE_OUT_ROWS = 1_000
 """Each row is a model to train."""
+TRAINING_JOBS = 50
+"""Training jobs of one run (candidates, and those that share the trials of a search): how each ended must fit into one
+state of the workflow, with 2,000 characters of its cause."""

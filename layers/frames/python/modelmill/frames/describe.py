@@ -80,8 +80,9 @@ def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersi
         target=plan.target,
         inputs=list(plan.inputs),
         labels=prepared.labels,
-        candidates=candidates_for(plan.task, recipe.candidates, recipe.preset),
+        candidates=candidates_for(plan.task, recipe.candidates, recipe.preset, recipe.search),
         recipe=recipe,
+        mixable=prepared.decisions.by in ("stratified", "random"),
         html=prepared.decisions.html,
     )
     return document, spec

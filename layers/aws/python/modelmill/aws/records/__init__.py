@@ -4,6 +4,7 @@
 |---|---|---|
 | pipeline run | `{tenant}#pipelines` | run id (begins with its time, so a query is newest first) |
 | stage of a run | `{tenant}#pipeline#{run}` | `{position:02}#{stage}[#{candidate}]` |
+| step of a study | `{tenant}#study#{run}#{study}` | `{number:08}` |
 | dataset | `{tenant}#datasets` | name |
 | dataset version | `{tenant}#dataset#{name}` | version |
 | model (counter, route) | `{tenant}#models` | name |

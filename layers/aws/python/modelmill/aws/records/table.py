@@ -79,11 +79,20 @@ def update(pk: str, sk: str, expression: str, values: dict[str, Any], condition:
 
 
 def query(
-    pk: str, prefix: str = "", *, newest_first: bool = False, limit: int | None = None
+    pk: str,
+    prefix: str = "",
+    *,
+    start: str = "",
+    newest_first: bool = False,
+    limit: int | None = None,
+    consistent: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """Items of a partition whose sort key begins with `prefix`, at most `limit`, page by page."""
+    """Items of a partition whose sort key begins with `prefix`, or is `start` or later, at most `limit`, page by page."""
     values: dict[str, Any] = {":pk": {"S": pk}}
     condition = "pk = :pk"
+    if start:
+        condition += " AND sk >= :sk"
+        values[":sk"] = {"S": start}
     if prefix:
         condition += " AND begins_with(sk, :sk)"
         values[":sk"] = {"S": prefix}
@@ -91,6 +100,7 @@ def query(
         "KeyConditionExpression": condition,
         "ExpressionAttributeValues": values,
         "ScanIndexForward": not newest_first,
+        "ConsistentRead": consistent,
     }
     left = limit
     while True:

@@ -1,9 +1,13 @@
-"""Which models are tried when the recipe does not say: a few strong families for each task and preset."""
+"""Which models are tried when the recipe does not say: a few strong families for each task and preset.
+
+And which of their settings trials choose, where the recipe asks for a search: the jobs that share the trials out.
+"""
 
 from collections.abc import Sequence
 
 from modelmill.core.errors import Rejected
-from modelmill.core.model.recipe import Choice, Preset
+from modelmill.core.limits import TRAINING_JOBS
+from modelmill.core.model.recipe import Choice, Preset, Range, Search
 from modelmill.core.model.spec import Candidate
 from modelmill.core.model.task import Reads, Task, reads_of
 
@@ -29,18 +33,46 @@ PRESETS: dict[Reads, dict[Preset, tuple[Candidate, ...]]] = {
 }
 """What is read, then the preset."""
 
+SPACES: dict[str, dict[str, Range]] = {
+    "ngram-embedding": {
+        "dim": Range(choices=[8, 16, 32, 64]),
+        "dropout": Range(low=0.0, high=0.6),
+    },
+    "mlp": {
+        "hidden": Range(choices=[32, 64, 128, 256]),
+        "blocks": Range(low=1, high=4),
+        "dim": Range(choices=[4, 8, 16]),
+        "dropout": Range(low=0.0, high=0.5),
+    },
+}
+"""What there is to search in a family, where the recipe names no ranges; families that choose all by themselves have none."""
 
-def candidates_for(task: Task, chosen: Sequence[str | Choice] | None, preset: Preset = "balanced") -> list[Candidate]:
-    """The candidates of `task`: the preset's, or those that the recipe names or describes.
 
-    Raises Rejected (`bad_recipe`) for a name that the task does not know. None for a task that has no families.
+def candidates_for(
+    task: Task, chosen: Sequence[str | Choice] | None, preset: Preset = "balanced", search: Search | None = None
+) -> list[Candidate]:
+    """The candidates of `task`: the preset's, or those that the recipe names or describes; one job each.
+
+    With trials, a candidate that has something to search is a study of `search.parallel` jobs: `NAME`, `NAME.2`, …
+    Raises Rejected (`bad_recipe`) for a name that the task does not know, ranges without trials, and too many jobs.
+    None for a task that has no families.
     """
     presets = PRESETS[reads_of(task)]
     if chosen is None:
-        return list(presets[preset])
-    known = {candidate.name: candidate for each in presets.values() for candidate in each}
-    found = [_candidate(choice, known, task) for choice in chosen]
-    return list({candidate.name: candidate for candidate in found}.values())
+        found = list(presets[preset])
+    else:
+        known = {candidate.name: candidate for each in presets.values() for candidate in each}
+        named = [_candidate(choice, known, task) for choice in chosen]
+        found = list({candidate.name: candidate for candidate in named}.values())
+    jobs = [job for candidate in found for job in _jobs(candidate, search or Search())]
+    if len(jobs) > TRAINING_JOBS:
+        raise Rejected(
+            "bad_recipe",
+            f"search.parallel: {len(jobs)} training jobs",
+            limit=TRAINING_JOBS,
+            hint="name fewer candidates, or share the trials of each among fewer jobs",
+        )
+    return jobs
 
 
 def _candidate(choice: str | Choice, known: dict[str, Candidate], task: Task) -> Candidate:
@@ -52,3 +84,23 @@ def _candidate(choice: str | Choice, known: dict[str, Candidate], task: Task) ->
         text = f"candidates: {task} has no candidate {choice!r}"
         raise Rejected("bad_recipe", text, hint=f"{task} knows: {names}")
     return known[choice]
+
+
+def _jobs(candidate: Candidate, search: Search) -> list[Candidate]:
+    """The candidate, or the jobs of its study; a range of the recipe goes before that of the family's space."""
+    if not search.trials:
+        if candidate.search:
+            text = f"candidates: {candidate.name} has ranges to search, but there are no trials"
+            raise Rejected("bad_recipe", text, hint="say how many: `search: {trials: 20}`")
+        return [candidate]
+    space = {
+        name: values
+        for name, values in (SPACES.get(candidate.family, {}) | candidate.search).items()
+        if name in candidate.search or name not in candidate.hyperparameters
+    }
+    if not space:
+        return [candidate]
+    study = candidate.model_copy(update={"search": space, "study": candidate.name})
+    workers = min(search.parallel, search.trials)
+    others = [study.model_copy(update={"name": f"{candidate.name}.{number}"}) for number in range(2, workers + 1)]
+    return [study, *others]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from modelmill.core.data.mask import KINDS, VERSION
 from modelmill.core.data.mask_rules import Kind
 from modelmill.core.errors import Rejected
+from modelmill.core.model.prices import dollars_an_hour, priced
 from modelmill.core.model.task import Task
 
 Engine = Literal["sagemaker", "batch"]
@@ -156,10 +157,11 @@ class Selection(_Section):
     """How candidates are compared: on the validation rows, or on `folds` of training and validation rows.
 
     `auto` takes folds below 10,000 rows where rows may be mixed (no split by group, time or given files). Folds in the
-    data (`split.folds`) are used as they are. `nested` chooses settings inside each of the folds.
+    data (`split.folds`) are used as they are. `nested` chooses settings by folds inside each of the folds, which then
+    measures the choice.
     """
 
-    method: Literal["auto", "hold-out", "folds", "nested"] = "auto"
+    method: Literal["auto", "hold-out", "folds", "leave-one-out", "nested"] = "auto"
     folds: int = Field(5, ge=2, le=20)
     ensemble: bool = True
 
@@ -263,6 +265,16 @@ class Recipe(_Section):
         gone = [name for name in self.inputs or () if self.mask.columns.get(name) in ("drop", "hash")]
         if gone:
             raise ValueError(f"mask.columns: the input {gone[0]!r} is dropped or hashed, so no model can read it")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_price(self) -> "Recipe":
+        compute = self.compute
+        price = dollars_an_hour(compute.engine, compute.instance_type, spot=compute.spot)
+        if self.budget.dollars is not None and price is None:
+            known = ", ".join(priced())
+            text = f"budget.dollars: no price is known of {compute.instance_type}; say budget.seconds, or take one of "
+            raise ValueError(text + known)
         return self
 
 

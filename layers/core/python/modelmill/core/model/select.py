@@ -1,7 +1,7 @@
 """Selection: the results of the trained candidates in, the leaderboard and the winner out."""
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -28,9 +28,13 @@ class CandidateResult(BaseModel):
     rows: int | None = None
     """How many rows it was measured on."""
     folds: int | None = None
+    method: Literal["hold-out", "folds", "nested"] | None = None
+    """Nested: settings were chosen inside each fold, so the loss is that of the choice too."""
     settings: dict[str, Any] = {}
     """What trials chose."""
     trials: int | None = None
+    study: str | None = None
+    """Jobs of one study share its trials; each reports the best of those that it made."""
     parameters: int | None = None
     train_seconds: float | None = None
     cpu_seconds: float | None = None
@@ -65,3 +69,9 @@ def select(results: list[CandidateResult]) -> CandidateResult:
         cause = ranked[0].failure if ranked else "no candidate was trained"
         raise Rejected("no_candidate", f"no candidate could be trained: {cause}")
     return ranked[0]
+
+
+def runner_up(ranked: list[CandidateResult]) -> CandidateResult | None:
+    """The best of a leaderboard that is not the winner, nor of the winner's study; None if there is none."""
+    others = [result for result in ranked[1:] if result.failure is None]
+    return next((result for result in others if result.study is None or result.study != ranked[0].study), None)

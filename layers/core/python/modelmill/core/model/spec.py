@@ -60,6 +60,8 @@ class RunSpec(BaseModel):
     """
     candidates: list[Candidate]
     recipe: Recipe
+    mixable: bool = True
+    """Rows of training and validation may change sides: neither groups, times nor given files decided on them."""
     html: list[str] = []
     """Columns of text that were stored without their HTML."""
 
