@@ -1,7 +1,8 @@
 """Checkpoints: the state of a training loop in, one safetensors file out, and back.
 
-The file is written beside its final name and renamed, so a kill leaves the last whole checkpoint. SageMaker copies
-its folder to S3 by itself; on Batch the file is copied here, at most every COPY_SECONDS.
+The file is written beside its final name and renamed, so a kill leaves the last whole checkpoint. One is due every
+SAVE_SECONDS, and the end of a loop always is kept. SageMaker copies its folder to S3 by itself; on Batch the file is
+copied here, at most every COPY_SECONDS.
 """
 
 import json
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from modelmill.aws import objects
 
+SAVE_SECONDS = 10.0
 COPY_SECONDS = 30.0
 
 
@@ -29,11 +31,16 @@ class Checkpoints:
     remote: tuple[str, str] | None = None
     """Bucket and key of the copy, where nothing else keeps the file."""
     clock: Callable[[], float] = time.monotonic
+    _saved: float = field(default=0.0, init=False)
     _copied: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         """The first copy waits its turn too: most runs are over before."""
-        self._copied = self.clock()
+        self._saved = self._copied = self.clock()
+
+    def due(self) -> bool:
+        """True when the last one is SAVE_SECONDS old."""
+        return self.clock() - self._saved >= SAVE_SECONDS
 
     def of(self, part: str) -> "Checkpoints":
         """The checkpoint of one fit of several, beside this one."""
@@ -48,6 +55,7 @@ class Checkpoints:
         metadata = {"fingerprint": self.fingerprint, "state": json.dumps(state)}
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
         partial.replace(self.path)
+        self._saved = self.clock()
         if self.remote and self.clock() - self._copied >= COPY_SECONDS:
             objects.upload(*self.remote, self.path)
             self._copied = self.clock()

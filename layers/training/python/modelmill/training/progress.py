@@ -1,7 +1,7 @@
 """Progress of a job in, the run's stage records out: at most one a second while a stage runs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -9,6 +9,12 @@ from typing import Any, Self
 from modelmill.aws.records import pipelines
 
 _EVERY_SECONDS = 1.0
+
+
+def line(part: str, epoch: Mapping[str, float]) -> str:
+    """An epoch as a line of a log, `name=value` each: what the metric definitions of a SageMaker job look for."""
+    values = " ".join(f"{name}={value:.6g}" for name, value in epoch.items())
+    return f"modelmill: {part + ': ' if part else ''}{values}"
 
 
 @dataclass(slots=True)

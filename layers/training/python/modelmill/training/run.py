@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,6 +29,10 @@ class Run:
     """The folder of pretrained weights, if the candidate names some."""
     deadline: float | None = None
     """When training must stop and keep its best, on the clock of `time.monotonic`."""
+    name: str = ""
+    """Of the fit, where there are several."""
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """What the loops of all fits append: epoch, losses, learning rate."""
 
     @property
     def seed(self) -> int:
@@ -40,7 +45,7 @@ class Run:
         def progress(done: float, message: str) -> None:
             self.progress(start + (stop - start) * done, f"{name}: {message}")
 
-        return replace(self, progress=progress, checkpoints=self.checkpoints.of(name))
+        return replace(self, progress=progress, checkpoints=self.checkpoints.of(name), name=name)
 
     def late(self) -> bool:
         """True when the budget's time is over."""
