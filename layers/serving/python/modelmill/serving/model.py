@@ -41,8 +41,11 @@ class Model:
         )
         self.signature: dict[str, Any] = signature
         self.answers = Answers([tensor["name"] for tensor in signature["outputs"]], labels)
-        self.fields = tuple(Field(tensor["name"], tensor["datatype"] != "BYTES") for tensor in signature["inputs"])
         self._features = Features(preprocess)
+        self.fields = tuple(
+            Field(tensor["name"], tensor["datatype"] != "BYTES", self._features.media.get(tensor["name"]))
+            for tensor in signature["inputs"]
+        )
         self.is_text: bool = self._features.is_text
         if set(self._features.field_names) != {field.name for field in self.fields}:
             raise UnusableModel("the signature's inputs are not those of the preprocessing")

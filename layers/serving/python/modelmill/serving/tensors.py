@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from modelmill.core.errors import ModelmillError
 from modelmill.serving.answers import Answers
-from modelmill.serving.instances import Columns, Field, check_rows, json_name, nothing_known
+from modelmill.serving.instances import Columns, Field, check_rows, json_name, needs_one, nothing_known
 
 _INTEGERS = frozenset(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
 _NUMBERS = _INTEGERS | {"FP16", "FP32", "FP64"}
@@ -59,7 +59,7 @@ def columns_of(request: Mapping[str, Any], fields: Sequence[Field], *, is_text: 
     uneven = [name for name, values in columns.items() if len(values) != rows]
     if uneven:
         raise _bad(f"the inputs differ in rows: {uneven[0]!r} has {len(columns[uneven[0]])}, the first has {rows}")
-    for row in range(rows if is_text else 0):
+    for row in range(rows if needs_one(fields, is_text=is_text) else 0):
         if all(values[row] is None for values in columns.values()):
             raise nothing_known(f"row {row} of the inputs", fields)
     return {field.name: columns.get(field.name, [None] * rows) for field in fields}

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from modelmill.core.errors import ModelmillError
 from modelmill.serving.features.cells import Arrays, Columns, Reader, category_of, maskers, number_of, text_of
+from modelmill.serving.features.files import Media
 from modelmill.serving.features.table import TabularFeatures
 from modelmill.serving.features.text import Sparse, TextFeatures
 
@@ -43,6 +44,8 @@ class Features:
         self._encoder = _encoder_of(preprocess)
         self.field_names: tuple[str, ...] = self._encoder.field_names
         self.is_text: bool = _reads_texts(preprocess)
+        self.media: Mapping[str, Media] = media_of(self._encoder)
+        """What reads the fields of images and sounds."""
 
     def arrays(self, columns: Columns) -> Arrays:
         """The arrays of one batch by input name; a column that is absent counts as missing in every row."""
@@ -66,6 +69,7 @@ class Parts:
                 self._encoders.append((_encoder_of(part), [name]))
         fields = (field for encoder, _ in self._encoders for field in encoder.field_names)
         self.field_names: tuple[str, ...] = tuple(dict.fromkeys(fields))
+        self.media = {name: media for encoder, _ in self._encoders for name, media in media_of(encoder).items()}
 
     def arrays(self, columns: Columns) -> Arrays:
         """The arrays of every part."""
@@ -89,6 +93,12 @@ def _encoder_of(preprocess: Mapping[str, Any]) -> Encoder:
     module, _, name = _LATE[kind].rpartition(".")
     encoder: Encoder = getattr(import_module(module), name)(preprocess)
     return encoder
+
+
+def media_of(encoder: Encoder) -> Mapping[str, Media]:
+    """What reads the encoder's fields of images and sounds, by name."""
+    found: Mapping[str, Media] = getattr(encoder, "media", {})
+    return found
 
 
 def _reads_texts(preprocess: Mapping[str, Any]) -> bool:
