@@ -1,18 +1,15 @@
-"""The numerical parts: vocabulary, logistic regression, metrics."""
+"""The numerical parts: vocabulary, logistic regression."""
 
 from collections import Counter
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
 from modelmill.core.errors import Rejected
 from modelmill.core.model.tokens import ngrams, tokens
-from modelmill.training.evaluate import classification as metrics
-from modelmill.training.evaluate import summary
 from modelmill.training.lbfgs import minimise
 from modelmill.training.logistic import SparseRows, fit, predict
 from modelmill.training.scores import best_scale
@@ -88,55 +85,3 @@ def test_the_temperature_undoes_overconfidence_and_leaves_few_rows_alone() -> No
     assert loss(honest * 2 * factor) <= loss(honest * 2)
     assert factor < best_scale(loss, honest)
     assert best_scale(loss, honest[:100] * 9) == 1.0
-
-
-LABELS = np.array([0, 0, 0, 0, 1, 1, 2, 2])
-PREDICTED = np.array([0, 0, 0, 1, 1, 0, 2, 2])
-PROBABILITIES = np.where(np.arange(3) == PREDICTED[:, None], 0.8, 0.1).astype(np.float32)
-
-
-def test_metrics_by_hand() -> None:
-    scores = metrics(PROBABILITIES, LABELS, ["a", "b", "c"], seed=7)
-    assert scores["test_rows"] == 8
-    assert scores["accuracy"]["value"] == pytest.approx(6 / 8)
-    assert scores["balanced_accuracy"]["value"] == pytest.approx((3 / 4 + 1 / 2 + 1) / 3, abs=1e-6)
-    assert scores["macro_f1"]["value"] == pytest.approx((3 / 4 + 1 / 2 + 1) / 3, abs=1e-6)
-    assert scores["log_loss"]["value"] == pytest.approx(-(6 * np.log(0.8) + 2 * np.log(0.1)) / 8, abs=1e-5)
-    assert scores["majority_baseline"] == 0.5
-    assert scores["confusion"] == [[3, 1, 0], [1, 1, 0], [0, 0, 2]]
-    assert scores["per_class"][0] == {"label": "a", "precision": 0.75, "recall": 0.75, "f1": 0.75, "support": 4}
-
-
-def test_metrics_are_the_same_each_time_and_a_class_that_is_absent_does_no_harm() -> None:
-    first = metrics(PROBABILITIES[:6], LABELS[:6], ["a", "b", "c"], seed=7)
-    assert first == metrics(PROBABILITIES[:6], LABELS[:6], ["a", "b", "c"], seed=7)
-    assert first["balanced_accuracy"]["value"] == pytest.approx((3 / 4 + 1 / 2) / 2, abs=1e-6)
-
-
-@settings(max_examples=10, deadline=None)
-@given(st.integers(0, 1_000))
-def test_the_interval_covers_the_value_and_has_the_width_of_theory(seed: int) -> None:
-    labels = np.random.default_rng(seed).integers(0, 2, 400)
-    probabilities = np.full((400, 2), 0.3, dtype=np.float32)
-    probabilities[:, 0] = 0.7
-    accuracy = metrics(probabilities, labels, ["a", "b"], seed)["accuracy"]
-    assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
-    theory = 2 * 1.96 * np.sqrt(accuracy["value"] * (1 - accuracy["value"]) / 400)
-    assert accuracy["high"] - accuracy["low"] == pytest.approx(theory, rel=0.2)
-
-
-@pytest.mark.parametrize(("right", "verdict"), [(0.5, True), (0.9, False)])
-def test_a_model_that_is_no_better_than_the_majority_says_so(right: float, verdict: bool) -> None:
-    labels = np.arange(200) % 2
-    hit = np.random.default_rng(0).permutation(200) < 200 * right
-    scores = metrics(np.eye(2, dtype=np.float32)[np.where(hit, labels, 1 - labels)], labels, ["a", "b"], 7)
-    assert ("no better" in summary(scores)) == verdict
-
-
-def test_rare_classes_that_are_found_make_a_model_better_than_the_majority() -> None:
-    labels = np.r_[np.zeros(970, np.int64), np.ones(30, np.int64)]
-    answers = labels.copy()
-    answers[:20], answers[-10:] = 1, 0
-    scores = metrics(np.eye(2, dtype=np.float32)[answers], labels, ["a", "b"], 7)
-    assert scores["accuracy"]["value"] <= scores["majority_baseline"]
-    assert "no better" not in summary(scores)
