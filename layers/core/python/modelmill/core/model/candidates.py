@@ -14,6 +14,7 @@ from modelmill.core.model.task import Reads, Task, reads_of
 _NGRAM_LINEAR = Candidate(name="ngram-linear", family="ngram-linear")
 _NGRAM_EMBEDDING = Candidate(name="ngram-embedding", family="ngram-embedding")
 _LINEAR = Candidate(name="linear", family="linear")
+_BOOSTING = Candidate(name="boosting", family="boosting")
 _MLP = Candidate(name="mlp", family="mlp")
 
 PRESETS: dict[Reads, dict[Preset, tuple[Candidate, ...]]] = {
@@ -24,8 +25,8 @@ PRESETS: dict[Reads, dict[Preset, tuple[Candidate, ...]]] = {
     },
     "tabular": {
         "fast": (_LINEAR,),
-        "balanced": (_LINEAR, _MLP),
-        "quality": (_LINEAR, _MLP),
+        "balanced": (_LINEAR, _BOOSTING, _MLP),
+        "quality": (_LINEAR, _BOOSTING, _MLP),
     },
     "image": {"fast": (), "balanced": (), "quality": ()},
     "audio": {"fast": (), "balanced": (), "quality": ()},
@@ -45,7 +46,7 @@ SPACES: dict[str, dict[str, Range]] = {
         "dropout": Range(low=0.0, high=0.5),
     },
 }
-"""What there is to search in a family, where the recipe names no ranges; families that choose all by themselves have none."""
+"""What there is to search in a family, beside the recipe's own ranges; families that choose by themselves have none."""
 
 
 def candidates_for(

@@ -47,6 +47,7 @@ FAMILIES = {
     "ngram-embedding": "text.NgramEmbedding",
     "linear": "tabular.Linear",
     "mlp": "tabular.Mlp",
+    "boosting": "boosting.Boosting",
 }
 """Where each family is: its module is imported when a candidate names it."""
 

@@ -7,8 +7,9 @@ from modelmill.training.nets.base import Net, Tensors
 from modelmill.training.nets.model import Model
 from modelmill.training.nets.ngram import NgramNet
 from modelmill.training.nets.tabular import TabularNet
+from modelmill.training.nets.trees import TreesNet
 
-KINDS: dict[str, type[Net]] = {net.kind: net for net in (NgramNet, TabularNet)}
+KINDS: dict[str, type[Net]] = {net.kind: net for net in (NgramNet, TabularNet, TreesNet)}
 
 
 def net_of(config: Mapping[str, Any], tensors: Tensors) -> Net:
