@@ -5,6 +5,7 @@ SAVE_SECONDS, and the end of a loop always is kept. SageMaker copies its folder 
 copied here, at most every COPY_SECONDS.
 """
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -12,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from modelmill.aws import objects
@@ -62,18 +63,22 @@ class Checkpoints:
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The kept state, or None if there is none, it is of something else, or it cannot be read."""
+        return parse(self.read(), self.fingerprint)
+
+    def read(self) -> bytes:
+        """The file's bytes, or none."""
         if not self.path.exists() and self.remote:
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 objects.download(*self.remote, self.path)
-            except FileNotFoundError:
-                return None
-        if not self.path.exists():
-            return None
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("fingerprint") != self.fingerprint:
-                    return None
-                return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["state"])  # noqa: SIM118
-        except SafetensorError:
-            return None  # a torn copy is as good as none
+        return self.path.read_bytes() if self.path.exists() else b""
+
+
+def parse(data: bytes, fingerprint: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The state in a file's bytes, or None if it is of something else or torn, which is as good as none."""
+    try:
+        tensors = dict(sorted(load(data).items()))  # in one order, for processes that take them up together
+    except SafetensorError:
+        return None
+    size = int.from_bytes(data[:8], "little")
+    metadata = json.loads(data[8 : 8 + size])["__metadata__"]
+    return (tensors, json.loads(metadata["state"])) if metadata["fingerprint"] == fingerprint else None

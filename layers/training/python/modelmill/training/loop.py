@@ -86,14 +86,23 @@ class Loop:
         loop = self.with_recipe(run.spec.recipe.training)
         if validate is None and stop is None:
             loop = replace(loop, epochs=self.epochs)
-        return _Fit(loop, net, rows, loss_of, validate, run, lengths, stop or loop.epochs).ended()
+        fit = _Fit(
+            loop,
+            net=net,
+            rows=rows,
+            loss_of=loss_of,
+            validate=validate,
+            run=run,
+            lengths=lengths,
+            stop=stop or loop.epochs,
+        )
+        return fit.ended()
 
     def with_recipe(self, training: Training) -> "Loop":
         """These settings, overruled by what the recipe says."""
         said = training.model_dump(exclude_defaults=True, exclude={"class_weights"})
-        rate = _RATES.get(training.optimiser or self.optimiser)
-        if rate is not None and training.optimiser != self.optimiser:
-            said = {"learning_rate": rate} | said
+        if training.optimiser in _RATES and training.optimiser != self.optimiser:
+            said = {"learning_rate": _RATES[training.optimiser]} | said
         return replace(self, **said)
 
 
@@ -117,6 +126,7 @@ class _Fit:
     def __init__(
         self,
         loop: Loop,
+        *,
         net: nn.Module,
         rows: int,
         loss_of: LossOf,
@@ -128,8 +138,8 @@ class _Fit:
         self.loop, self.net, self.rows, self.validate, self.run = loop, net, rows, validate, run
         self.lengths = None if lengths is None else lengths.cpu()
         self.stop = min(stop, loop.epochs)
-        self.ranks = parallel.ranks()
-        self.loss_of = self.ranks.spread(net, loss_of, run.device, compiled=loop.compile)
+        self.ranks = parallel.ranks(net)
+        self.loss_of = self.ranks.spread(loss_of, compiled=loop.compile)
         groups = optimisers.groups_of(net, loop.weight_decay, loop.factors)
         self.optimiser = optimisers.optimiser_of(loop.optimiser, groups)
         self.place = _Place()
@@ -144,7 +154,7 @@ class _Fit:
         while place.epoch < self.stop and place.stale < patience and not self.late:
             self._epoch()
         self._save()
-        self.ranks.gather(self.net)
+        self.ranks.gather()
         if self.best:
             self.net.load_state_dict(self.best)
         self.net.eval()
@@ -189,8 +199,9 @@ class _Fit:
         for number, step in enumerate(steps):
             self._draw_anew(number)
             share, weight = self.ranks.share(step)
-            with self.ranks.together(self.loss_of, last=number == len(steps) - 1), self._autocast():
-                loss = self.loss_of(share.to(self.run.device))
+            with self.ranks.step(last=number == len(steps) - 1):
+                with self._autocast():
+                    loss = self.loss_of(share.to(self.run.device))
                 torch.autograd.backward(loss * (weight * self.ranks.world / rows))
             total += loss.detach().double() * weight
         if self.loop.clip is not None:
@@ -222,10 +233,10 @@ class _Fit:
             return False
         done = (place.epoch + place.move / self.moves) / self.stop
         self.run.progress(min(done, 1.0), f"epoch {place.epoch + 1} of {self.stop}{self._said()}")
-        if place.move < self.moves and self.ranks.agree(self.run.checkpoints.due()):
+        if place.move < self.moves and parallel.agree(self.run.checkpoints.due()):
             place.loss = self.ranks.sum(total)
             self._save()
-        self.late = self.ranks.agree(self.run.late())
+        self.late = self.run.late()
         return self.late
 
     def _end_epoch(self, training: float, rate: float) -> None:
@@ -235,8 +246,8 @@ class _Fit:
         self.net.eval()
         losses = {"training_loss": training}
         if self.validate is not None:
-            with self.ranks.whole(self.net):
-                losses["validation_loss"] = self.ranks.leader(self.validate())
+            with self.ranks.whole():
+                losses["validation_loss"] = parallel.leader(self.validate())
         seen = losses.get("validation_loss", training)
         if self.validate is None or seen < place.best_loss:
             place.best_epoch, place.best_loss, place.stale = place.epoch, seen, 0
@@ -249,7 +260,8 @@ class _Fit:
         if self.ranks.leads:
             sys.stdout.write(line(self.run.name, place.history[-1]) + "\n")
         self.run.progress(place.epoch / self.stop, f"epoch {place.epoch} of {self.stop}{self._said()}")
-        if self.ranks.agree(self.run.checkpoints.due()):
+        self.run.report(place.epoch, seen)
+        if parallel.agree(self.run.checkpoints.due()):
             self._save()
 
     def _said(self) -> str:
@@ -260,12 +272,12 @@ class _Fit:
         )
 
     def _weights(self) -> dict[str, Tensor]:
-        return {name: tensor.clone() for name, tensor in self.ranks.tensors(self.net).items()}
+        return {name: tensor.clone() for name, tensor in self.ranks.tensors().items()}
 
     def _save(self) -> None:
-        tensors = {f"net.{name}": tensor for name, tensor in self.ranks.tensors(self.net).items()}
+        tensors = {f"net.{name}": tensor for name, tensor in self.ranks.tensors().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
-        tensors |= {f"optimiser.{name}": tensor for name, tensor in self.ranks.optimiser(self.optimiser).items()}
+        tensors |= {f"optimiser.{name}": tensor for name, tensor in self.ranks.moments(self.optimiser).items()}
         if self.ranks.leads:
             self.run.checkpoints.save(tensors, asdict(self.place))
 
@@ -274,7 +286,7 @@ class _Fit:
         if kept is None:
             return
         tensors, values = kept
-        self.ranks.restore(self.net, _named(tensors, "net."), self.optimiser, _named(tensors, "optimiser."))
+        self.ranks.restore(_named(tensors, "net."), self.optimiser, _named(tensors, "optimiser."))
         self.best = {name: tensor.to(self.run.device) for name, tensor in _named(tensors, "best.").items()}
         self.place = _Place(**values | {"plateau": schedules.Plateau(**values["plateau"])})
 

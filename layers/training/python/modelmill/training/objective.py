@@ -73,8 +73,11 @@ class Classes:
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         """Cross entropy."""
-        weights = None if self.weights is None else self.weights.to(raw.device, raw.dtype)
-        return functional.cross_entropy(raw, target, weights)
+        if self.weights is None:
+            return functional.cross_entropy(raw, target)
+        # Each row by its class: a mean over the weights of a batch would be another loss for every batch.
+        losses = functional.cross_entropy(raw, target, reduction="none")
+        return (losses * self.weights.to(raw.device, raw.dtype)[target]).mean()
 
     def scores(self, raw: Tensor, target: Tensor) -> dict[str, float]:
         """Log loss (nats) and accuracy."""

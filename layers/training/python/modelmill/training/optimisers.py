@@ -173,18 +173,13 @@ def optimiser_of(name: Name, groups: Iterable[Group]) -> Optimiser:
 
 def local(tensor: Tensor) -> Tensor:
     """The part of a tensor that this process holds: all of it, unless it is sharded."""
-    part: Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor.detach()
+    part: Tensor = tensor.detach().to_local() if hasattr(tensor, "to_local") else tensor.detach()
     return part
 
 
-def clip(gradients: list[Tensor], limit: float, total: Tensor | None = None) -> Tensor:
-    """Scale gradients in place so that their norm together is at most `limit`; the norm before.
+def clip(gradients: list[Tensor], limit: float, norm: Tensor) -> None:
+    """Scale gradients in place so that their `norm` is at most `limit`.
 
     The norm is that of one long vector of all values: the root of the sum of squares, and no mean of norms.
-    `total` is that norm, if these are not all of them.
     """
-    norm = nn.utils.get_total_norm(gradients) if total is None else total
-    factor = (limit / (norm + 1e-6)).clamp(max=1.0)
-    for gradient in gradients:
-        gradient.mul_(factor)
-    return norm
+    torch._foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp(max=1.0))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from modelmill.core.model.spec import Candidate, RunSpec
+from modelmill.training import parallel
 from modelmill.training.checkpoints import Checkpoints
 from modelmill.training.objective import Objective
 
@@ -33,6 +34,8 @@ class Run:
     """Of the fit, where there are several."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """What the loops of all fits append: epoch, losses, learning rate."""
+    watch: Callable[[int, float], None] | None = None
+    """Hears the validation loss of each epoch of a trial, and raises to end it."""
 
     @property
     def seed(self) -> int:
@@ -47,6 +50,11 @@ class Run:
 
         return replace(self, progress=progress, checkpoints=self.checkpoints.of(name), name=name)
 
+    def report(self, epoch: int, loss: float) -> None:
+        """Say the validation loss after an epoch: a trial that is no longer among the best ends here."""
+        if self.watch:
+            self.watch(epoch, loss)
+
     def late(self) -> bool:
-        """True when the budget's time is over."""
-        return self.deadline is not None and time.monotonic() >= self.deadline
+        """True when the budget's time is over, by the clock of the process that leads: all of several must ask."""
+        return parallel.agree(self.deadline is not None and time.monotonic() >= self.deadline)

@@ -32,7 +32,7 @@ def cosine(move: int, moves: int) -> float:
 
 def one_cycle(move: int, moves: int) -> float:
     """Up by half a cosine, then down by one to almost zero (Smith and Topin 2019)."""
-    top, last = _WARM_UP * moves - 1, moves - 1
+    top, last = max(_WARM_UP * moves - 1, 0.0), moves - 1
     if move <= top:
         return _between(_START, 1.0, move / top if top else 1.0)
     return _between(1.0, _END, (move - top) / (last - top) if last > top else 1.0)
