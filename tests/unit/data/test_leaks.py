@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from modelmill.core.data.plan import Plan
-from modelmill.core.model.task import Task
 from modelmill.core.model.spec import Column, ColumnKind
+from modelmill.core.model.task import Task
 from modelmill.frames.leaks import check_leaks, check_media
 from modelmill.frames.leaks.labels import chi_square
 from modelmill.frames.leaks.power import class_power, coded

@@ -123,12 +123,20 @@ def test_a_measure_without_a_telling_name_is_doubted() -> None:
 def test_images_and_sounds_are_what_is_read(kind: Literal["image", "audio"]) -> None:
     columns = [strings("file", 1000), strings("caption", 990, 12), strings("label", 10), AGE]
     plan = make_plan(columns, Recipe(), {"file": Facts(media=kind)})
-    assert (plan.task, plan.target) == (f"{kind}-classification", "label")
-    assert plan.inputs == (Column(name="file", kind=kind),)
-    assert [(w.code, w.message[-12:]) for w in plan.warnings] == [("columns_ignored", "caption, age")]
-    with pytest.raises(Rejected) as caught:
-        make_plan([strings("file", 1000), FARE], Recipe(target="fare"), {"file": Facts(media=kind)})
-    assert caught.value.code == "regression_unsupported"
+    assert (plan.task, plan.target) == ("mixed-classification", "label")
+    assert [(c.name, c.kind) for c in plan.inputs] == [("file", kind), ("caption", "text"), ("age", "number")]
+    assert plan.warnings == ()
+    alone = make_plan([strings("file", 1000), strings("label", 10)], Recipe(), {"file": Facts(media=kind)})
+    assert (alone.task, alone.inputs) == (f"{kind}-classification", (Column(name="file", kind=kind),))
+    measured = make_plan([strings("file", 1000), FARE], Recipe(target="fare"), {"file": Facts(media=kind)})
+    assert measured.task == f"{kind}-regression"
+
+
+def test_lists_in_the_target_are_tags() -> None:
+    columns = [strings("review", 990, 60), strings("tags", 300, 2)]
+    plan = make_plan(columns, Recipe(), {"tags": Facts(tags=";")})
+    assert (plan.task, plan.target) == ("text-multilabel", "tags")
+    assert make_plan(columns, Recipe(task="text-multilabel", target="tags")).task == "text-multilabel"
 
 
 def test_dates_are_no_inputs() -> None:
@@ -200,15 +208,16 @@ def test_kinds_and_warnings() -> None:
     assert {w.code for w in plan.warnings} == {"columns_ignored", "identifiers_ignored", "constants_ignored"}
 
 
-def test_text_wins_over_the_other_columns() -> None:
+def test_text_and_the_other_columns_are_read_together() -> None:
     columns = [AGE, strings("title", 600, 3.3), strings("review", 990, 60), SEX, FARE, numbers("liked", 2, 0, 1)]
     plan = make_plan(columns, Recipe())
-    assert (plan.task, plan.target) == ("text-classification", "liked")
-    assert [column.name for column in plan.inputs] == ["title", "review"]
-    guessed, ignored = plan.warnings
+    assert (plan.task, plan.target) == ("mixed-classification", "liked")
+    assert [column.name for column in plan.inputs] == ["age", "title", "review", "sex", "fare"]
+    (guessed,) = plan.warnings
     assert (guessed.code, "sex" in guessed.message) == ("target_guessed", True)
-    assert ignored.code == "columns_ignored"
-    assert ignored.message.endswith("age, sex, fare")
+    texts = make_plan(columns, Recipe(task="text-classification"))
+    assert [column.name for column in texts.inputs] == ["title", "review"]
+    assert texts.warnings[-1].message.endswith("age, sex, fare")
 
 
 def test_short_strings_are_text_when_there_is_nothing_else() -> None:

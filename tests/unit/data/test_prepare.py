@@ -181,6 +181,7 @@ def test_what_is_said(tmp_path: Path) -> None:
     assert answer["compute"] == {
         "engine": "sagemaker",
         "instance_type": "ml.g4dn.xlarge",
+        "instances": 1,
         "spot": True,
         "max_seconds": 3600,
     }

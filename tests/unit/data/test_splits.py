@@ -257,5 +257,5 @@ def test_what_cannot_be_is_refused(tmp_path: Path, recipe: dict[str, Any], said:
 
 def test_measures_have_no_classes_to_split_by(tmp_path: Path) -> None:
     lines = [f"{n % 7}.5,{n * 1.37}" for n in range(100)]
-    with pytest.raises(Rejected, match="the target is a measure"):
+    with pytest.raises(Rejected, match="the target has none"):
         split(tmp_path, "\n".join(["size,price", *lines]), target="price", split={"by": "stratified"})

@@ -71,6 +71,7 @@ def tallies(draw: Any) -> Tally:
         [draw(words)],
         Counter(draw(st.dictionaries(st.sampled_from(REASONS), st.integers(1, 9)))),
         Counter(draw(st.dictionaries(words, st.integers(1, 9)))),
+        Counter(draw(st.dictionaries(words, st.integers(1, 9)))),
         Counter(draw(st.dictionaries(st.integers(0, 3), st.integers(1, 9)))),
         draw(st.dictionaries(words, st.one_of(falls, st.just(many)), max_size=4)),
         identities,

@@ -70,7 +70,7 @@ def no_rows(decisions: Decisions) -> pa.Table:
     """Examples of a bucket without any."""
     types = {"number": pa.float64(), "image": pa.large_binary(), "audio": pa.large_binary()}
     fields = {column.name: types.get(column.kind, pa.large_string()) for column in decisions.inputs}
-    fields[decisions.target] = pa.float64() if decisions.is_regression else pa.large_string()
+    fields[decisions.target] = pa.float64() if decisions.answers == "regression" else pa.large_string()
     fields |= dict.fromkeys(decisions.kept, pa.large_string())
     fields |= {ROW: pa.int64(), **dict.fromkeys(_WORDS, pa.uint64()), GIVEN: pa.uint8()}
     return pa.schema(fields.items()).empty_table()
@@ -165,7 +165,7 @@ class _Copies:
         first_of_pair = np.zeros(len(codes), np.bool_)
         first_of_pair[np.unique(pairs, return_index=True)[1]] = True
         near = ~same_row & ~first_of_pair & (not decisions.is_tabular)
-        conflicts = 0 if decisions.is_regression else int((codes != codes[first_of_key]).sum())
+        conflicts = 0 if not decisions.has_classes else int((codes != codes[first_of_key]).sum())
         return cls(
             same_row,
             near,

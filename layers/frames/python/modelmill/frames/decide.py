@@ -1,6 +1,6 @@
 """Deciding: the scan of a whole upload and the recipe in; what every row is treated by, alike in each shard, out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -14,7 +14,7 @@ from modelmill.core.errors import Rejected
 from modelmill.core.limits import MIB
 from modelmill.core.model.recipe import Recipe
 from modelmill.core.model.spec import Column
-from modelmill.core.model.task import Task
+from modelmill.core.model.task import TAG_SEPARATOR, Answers, Task, answers_of, reads_of
 from modelmill.frames.mask import MaskPlan, check_inputs, check_names, plan_masks, target_warning
 from modelmill.frames.profile import Profile
 from modelmill.frames.scan import Scan
@@ -51,14 +51,19 @@ class Decisions(BaseModel):
     warnings: list[DataWarning]
 
     @property
-    def is_regression(self) -> bool:
-        """True if the target is a measure."""
-        return self.task.endswith("-regression")
+    def answers(self) -> Answers:
+        """What kind of target it is."""
+        return answers_of(self.task)
+
+    @property
+    def has_classes(self) -> bool:
+        """True if each row is of one class of several, by which rows can be split."""
+        return self.answers == "classification"
 
     @property
     def is_tabular(self) -> bool:
         """True if a row is a copy of another only when all columns agree, read by a model or not."""
-        return self.task.startswith("tabular-")
+        return reads_of(self.task) == "tabular"
 
     @property
     def plan(self) -> Plan:
@@ -81,11 +86,8 @@ def decide(scanned: Scan, recipe: Recipe, *, given: bool, smallest_bucket: int =
     target = profile.columns[plan.target]
     frequent = target.frequent_values()
     summary = next(each for each in summaries if each.name == plan.target)
-    classes = not plan.task.endswith("-regression")
-    form = (
-        decide_target_form(summary, frequent, unify_labels=recipe.clean.labels == "unify") if classes else TargetForm()
-    )
-    by = _by(recipe, classes=classes, given=given)
+    form = _form(plan, summary, frequent, facts, recipe)
+    by = _by(recipe, classes=answers_of(plan.task) == "classification", given=given)
     _check_time(recipe.split.time, facts, profile)
     names = [name for name in profile.columns if name != plan.target]
     return Decisions(
@@ -112,6 +114,15 @@ def decide(scanned: Scan, recipe: Recipe, *, given: bool, smallest_bucket: int =
             *unified_warning(form.spellings),
         ],
     )
+
+
+def _form(
+    plan: Plan, summary: ColumnSummary, frequent: Mapping[str, int], facts: Mapping[str, Facts], recipe: Recipe
+) -> TargetForm:
+    answers = answers_of(plan.task)
+    if answers == "classification":
+        return decide_target_form(summary, frequent, unify_labels=recipe.clean.labels == "unify")
+    return TargetForm(tags=facts[plan.target].tags or TAG_SEPARATOR) if answers == "multilabel" else TargetForm()
 
 
 def _buckets(size: int, recipe: Recipe, smallest: int) -> int:
@@ -169,8 +180,8 @@ def _by(recipe: Recipe, *, classes: bool, given: bool) -> By:
         if split.by == "stratified" and not classes:
             raise Rejected(
                 "bad_recipe",
-                "split: by: stratified needs classes, and the target is a measure",
-                hint="leave it out: measures are split at random",
+                "split: by: stratified needs classes, and the target has none",
+                hint="leave it out: measures and tags are split at random",
             )
         return split.by
     if split.group is not None:

@@ -111,8 +111,8 @@ def finish(
     _check_enough(bucketed, decisions, reasons)
     first, out = _merge_quarantine(quarantine, scanned.sample.numbers, folder / "quarantine.jsonl")
     sample, parts = _sample(gathered, pseudonyms, out)
-    labels = sorted(set().union(*bucketed.splits.values())) if not decisions.is_regression else []
-    counts = {name: dict(classes) for name, classes in bucketed.splits.items()} if labels else None
+    labels = _labels(decisions, bucketed, tally)
+    counts = {name: dict(classes) for name, classes in bucketed.splits.items()} if decisions.has_classes else None
     return Prepared(
         digest_of(tally.content),
         decisions,
@@ -140,6 +140,20 @@ def finish(
         pseudonyms,
         None if attached is None else attached.document(_cells_of(sample, decisions)),
     )
+
+
+def _labels(decisions: Decisions, bucketed: Bucketed, tally: Tally) -> list[str]:
+    """Names of classes, or of tags that enough rows have; raises Rejected (`one_class`, `too_many_classes`)."""
+    if decisions.has_classes:
+        return sorted(set().union(*bucketed.splits.values()))
+    tags = sorted(tag for tag, rows in tally.tags.items() if rows >= MIN_ROWS_PER_CLASS)
+    if decisions.answers == "multilabel" and not tags:
+        text = f"the target {decisions.target!r} has no tag with {MIN_ROWS_PER_CLASS} rows or more"
+        raise Rejected("one_class", text, limit=MIN_ROWS_PER_CLASS, hint="add rows, or name another target")
+    if len(tags) > MAX_CLASSES:
+        text = f"the target {decisions.target!r} has {len(tags)} tags"
+        raise Rejected("too_many_classes", text, limit=MAX_CLASSES)
+    return tags
 
 
 def _cells_of(rows: pa.Table, decisions: Decisions) -> list[tuple[str, str]]:
@@ -178,7 +192,7 @@ def _check_enough(bucketed: Bucketed, decisions: Decisions, reasons: Counter[Rea
             hint="upload more rows: some hundreds per class make a useful model",
         )
     _check_sides(bucketed, decisions)
-    if decisions.is_regression:
+    if not decisions.has_classes:
         return
     classes = set().union(*bucketed.splits.values())
     if len(classes) < 2:

@@ -52,7 +52,7 @@ def settle(tally: Tally, decisions: Decisions, recipe: Recipe) -> Settled:
     keep = _keeps_repeated(tally, decisions, recipe)
     spread = _spread(tally, decisions, keep=keep)
     shares = _shares(tally, decisions, recipe)
-    by_class = decisions.by in ("stratified", "given") and not decisions.is_regression
+    by_class = decisions.by in ("stratified", "given") and decisions.has_classes
     values = {name: _falls(each, spread=spread) for name, each in sorted(tally.classes.items())}
     gives_validation = tally.sides[2] > 0
     left = 1 if folds is None or gives_validation else 2

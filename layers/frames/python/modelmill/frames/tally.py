@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from modelmill.core.data.accounts import Reason
 from modelmill.core.data.mask_rules import Kind
+from modelmill.core.model.task import TAG_SEPARATOR
 from modelmill.frames.decide import Decisions
 from modelmill.frames.digests import Content, Words
 from modelmill.frames.numbered import Integers
@@ -55,7 +56,9 @@ class Tally:
     content: list[str] = field(default_factory=list)
     reasons: Counter[Reason] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
-    """Class → usable rows; ANY for measures."""
+    """Class → usable rows; ANY for measures and tags."""
+    tags: Counter[str] = field(default_factory=Counter)
+    """Tag → usable rows that have it."""
     sides: Counter[int] = field(default_factory=Counter)
     """Usable rows of each given split (see transform.GIVEN)."""
     classes: dict[str, ClassTally] = field(default_factory=dict)
@@ -90,6 +93,7 @@ class Tally:
             self.content + other.content,
             self.reasons + other.reasons,
             self.labels + other.labels,
+            self.tags + other.tags,
             self.sides + other.sides,
             classes,
             union.get_result(ds.HLL_8),
@@ -132,6 +136,9 @@ class Tallier:
         tally.sides.update({int(side): int(n) for side, n in zip(*np.unique(given, return_counts=True), strict=True)})
         codes, labels = coded(rows.column(decisions.target), decisions)
         tally.labels.update(dict(zip(labels, np.bincount(codes, minlength=len(labels)).tolist(), strict=True)))
+        if decisions.answers == "multilabel":
+            cells = rows.column(decisions.target).to_pylist()
+            tally.tags.update(tag for cell in cells for tag in cell.split(TAG_SEPARATOR) if tag)
         if decisions.is_tabular:
             for word in rows.column(IDENTITY).to_numpy().tolist():
                 tally.identities.update(word)
@@ -139,7 +146,7 @@ class Tallier:
             tally.times.update(falls.astype(np.float64))
             tally.untimed += int(np.count_nonzero(falls == NO_TIME))
         placed = given <= 1
-        if decisions.by in ("group", "random", "time") or decisions.is_regression:
+        if decisions.by in ("group", "random", "time") or not decisions.has_classes:
             codes, labels = np.zeros_like(codes), [ANY]
         for place, name in enumerate(labels):
             self._falls.setdefault(name, []).append(falls[placed & (codes == place)])
@@ -155,8 +162,8 @@ class Tallier:
 
 
 def coded(target: pa.Array, decisions: Decisions) -> tuple[Integers, list[str]]:
-    """A code for each row's class, and the classes in order; one class for measures."""
-    if decisions.is_regression:
+    """A code for each row's class, and the classes in order; one class for measures and tags."""
+    if not decisions.has_classes:
         return np.zeros(len(target), np.int64), [ANY]
     coded = target.dictionary_encode()
     labels = coded.dictionary.to_pylist()

@@ -136,7 +136,7 @@ def _without_html(column: pa.Array) -> tuple[pa.Array, int]:
 
 
 def _target(column: pa.Array, decisions: Decisions) -> pa.Array:
-    return parse_numbers(column) if decisions.is_regression else apply_target_form(column, decisions.form)
+    return parse_numbers(column) if decisions.answers == "regression" else apply_target_form(column, decisions.form)
 
 
 def _seen(inputs: pa.RecordBatch, masked: Masked, decisions: Decisions) -> list[pa.Array]:

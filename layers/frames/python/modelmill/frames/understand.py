@@ -17,6 +17,7 @@ from modelmill.core.data.columns import Facts, name_words
 from modelmill.core.data.dates import DateFormat, date_format, says_time, seconds_of
 from modelmill.core.data.html import has_html
 from modelmill.core.data.language import language_of
+from modelmill.core.data.tags import separator_of
 from modelmill.core.data.words import is_yes_and_no
 from modelmill.frames.numbers import parse_numbers
 
@@ -51,7 +52,7 @@ def _facts(name: str, strings: pa.Array) -> Facts:
         return Facts(boolean=True)
     if found := date_format(values, named=says_time(name_words(name))):
         return Facts(date=found)
-    return Facts(language=_language(values), html=_is_html(values))
+    return Facts(language=_language(values), html=_is_html(values), tags=separator_of(values))
 
 
 def _media(values: Sequence[str]) -> Any:

@@ -65,7 +65,7 @@ def document(prepared: Prepared) -> dict[str, Any]:
             prepared.sample,
             prepared.plan,
             {name: counts.total() for name, counts in prepared.splits.items()},
-            prepared.splits if prepared.labels else None,
+            prepared.splits if prepared.decisions.has_classes else None,
             decisions.facts,
         ),
     }

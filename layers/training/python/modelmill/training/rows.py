@@ -117,10 +117,9 @@ def _target(cells: pa.ChunkedArray, split: str, spec: RunSpec) -> NDArray[Any]:
     if answers == "multilabel":
         tags = np.zeros((len(cells), len(index)), dtype=np.float32)
         for row, joined in enumerate(cells.to_pylist()):
-            for tag in filter(None, str(joined or "").split(TAG_SEPARATOR)):
-                if tag not in index:
-                    raise _unknown(split)
-                tags[row, index[tag]] = 1
+            for tag in str(joined or "").split(TAG_SEPARATOR):
+                if tag in index:  # rarer tags are not learnt
+                    tags[row, index[tag]] = 1
         return tags
     labels = np.array([index.get(str(label), -1) for label in cells.to_pylist()], dtype=np.int64)
     if labels.min() < 0:

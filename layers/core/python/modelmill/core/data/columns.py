@@ -98,6 +98,8 @@ class Facts:
     html: bool = False
     """Tags or entities are common."""
     media: Literal["image", "audio"] | None = None
+    tags: str | None = None
+    """What separates the tags of a cell, if cells are lists of tags that come back in other combinations."""
 
 
 NOTHING = Facts()

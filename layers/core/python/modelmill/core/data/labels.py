@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 from modelmill.core.data.cells import PLAIN, clean_text
 from modelmill.core.data.columns import ColumnSummary
+from modelmill.core.data.tags import tags_of
 from modelmill.core.data.version import DataWarning
+from modelmill.core.model.task import TAG_SEPARATOR
 
 _PLAIN = re.compile(PLAIN)
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
@@ -36,11 +38,15 @@ class TargetForm:
     numeric: bool = False
     boolean: bool = False
     spellings: dict[str, str] = field(default_factory=dict)
+    tags: str | None = None
+    """What separates the tags of a cell, for a target of tags."""
 
     def class_name(self, value: str | None) -> str | None:
-        """`1.0` as `1` for a numeric target, `True` as `true` for a boolean one, else the spelling of the class."""
+        """`1.0` as `1` if numeric, `True` as `true` if boolean, the joined tags of a list, else the class's spelling."""
         if value is None:
             return None
+        if self.tags is not None:
+            return TAG_SEPARATOR.join(tags_of(value, self.tags))
         if self.numeric and _PLAIN.match(value):
             return _number_name(float(value), value)
         return self.spellings.get(value, value.lower() if self.boolean else value)

@@ -1,12 +1,10 @@
 """The plan of a dataset: column summaries, facts and the recipe in; task, target, inputs and warnings out. Pure.
 
-A model reads images, sounds, text columns or the others: where several are there, `columns_ignored` says what was
-left out. Dates are read by none.
+A model reads images, sounds, texts, numbers and categories, or (`mixed`) several of them. Dates are read by none.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from modelmill.core.data.columns import (
     MAX_CATEGORIES,
@@ -24,22 +22,18 @@ from modelmill.core.errors import Rejected
 from modelmill.core.limits import MAX_CLASSES
 from modelmill.core.model.recipe import Recipe
 from modelmill.core.model.spec import Column, ColumnKind
-from modelmill.core.model.task import Task
+from modelmill.core.model.task import Answers, Reads, Task, answers_of, reads_of, task_of
 
-_Reads = Literal["text", "tabular", "image", "audio"]
-_KINDS: dict[_Reads, tuple[ColumnKind, ...]] = {
-    "text": ("text",), "tabular": ("number", "category", "boolean"), "image": ("image",), "audio": ("audio",),
+_TABULAR: tuple[ColumnKind, ...] = ("number", "category", "boolean")
+_KINDS: dict[Reads, tuple[ColumnKind, ...]] = {
+    "text": ("text",), "tabular": _TABULAR, "image": ("image",), "audio": ("audio",),
+    "mixed": ("text", *_TABULAR, "image", "audio"),
 }  # fmt: skip
 """What a model reads, and the kinds of columns that are it."""
-_NAMES: dict[_Reads, str] = {
-    "text": "text", "tabular": "numbers and categories", "image": "images", "audio": "sounds",
+_NAMES: dict[Reads, str] = {
+    "text": "text", "tabular": "numbers and categories", "image": "images", "audio": "sounds", "mixed": "all of these",
 }  # fmt: skip
-_TASKS: dict[tuple[_Reads, bool], Task] = {
-    ("text", False): "text-classification", ("text", True): "text-regression",
-    ("tabular", False): "tabular-classification", ("tabular", True): "tabular-regression",
-    ("image", False): "image-classification", ("audio", False): "audio-classification",
-}  # fmt: skip
-"""By what is read, and whether the target measures."""
+_MEDIA: tuple[Reads, ...] = ("image", "audio")
 _NAME_LIKE_WORDS = 8.0
 """Shorter text than this beside several other columns is a name or an address, not the subject."""
 
@@ -59,7 +53,7 @@ def make_plan(summaries: Sequence[ColumnSummary], recipe: Recipe, facts: Mapping
     """The plan of a file with these columns under this recipe; `facts` of a sample tell what summaries do not.
 
     Raises Rejected: empty_file, one_column, missing_target, missing_input, one_class, too_many_classes,
-    not_a_measure, regression_unsupported, no_usable_input.
+    not_a_measure, no_usable_input.
     """
     _check_table(summaries)
     by_name = {summary.name: summary for summary in summaries}
@@ -69,17 +63,16 @@ def make_plan(summaries: Sequence[ColumnSummary], recipe: Recipe, facts: Mapping
     target = by_name[guess.name]
     _check_target(target)
     chosen = [s for s in summaries if s is not target and (recipe.inputs is None or s.name in recipe.inputs)]
-    reads, measures = _what_is_read(chosen, kinds, recipe.task), _measures(target, recipe.task)
-    if (reads, measures) not in _TASKS:
-        raise _unsupported(target, reads)
-    if not measures:
+    tags = (facts or {}).get(target.name, NOTHING).tags is not None
+    reads, answers = _what_is_read(chosen, kinds, recipe.task), _answers(target, recipe.task, tags=tags)
+    if answers == "classification":
         _check_classes(target)
-    task = _TASKS[reads, measures]
+    task = task_of(reads, answers)
     inputs = _inputs(reads, chosen, kinds, explicit=recipe.inputs is not None)
     if not inputs:
         raise _no_inputs(task, chosen, kinds)
     used = {column.name for column in inputs}
-    kinds[target.name] = "number" if measures else "category"
+    kinds[target.name] = "number" if answers == "regression" else "category"
     return Plan(
         task,
         target.name,
@@ -142,15 +135,14 @@ def _check_target(summary: ColumnSummary) -> None:
         )
 
 
-def _measures(target: ColumnSummary, task: Task | None) -> bool:
-    """Whether the target is a measure; the recipe's task decides, if there is one."""
+def _answers(target: ColumnSummary, task: Task | None, *, tags: bool) -> Answers:
+    """Whether the target measures, or its cells are lists (`tags`); the recipe's task decides, if there is one."""
     if task is None:
-        return is_regression_target(target)
-    regression = task.endswith("-regression")
-    if regression and not target.is_number:
+        return "regression" if is_regression_target(target) else "multilabel" if tags else "classification"
+    if answers_of(task) == "regression" and not target.is_number:
         text = f"the target {target.name!r} of a {task} has values that are no numbers"
         raise Rejected("not_a_measure", text, hint=f"choose a classification, or {_OTHER_TARGET}")
-    return regression
+    return answers_of(task)
 
 
 def _check_classes(target: ColumnSummary) -> None:
@@ -160,23 +152,16 @@ def _check_classes(target: ColumnSummary) -> None:
         raise Rejected("too_many_classes", text, limit=MAX_CLASSES, hint=_OTHER_TARGET)
 
 
-def _unsupported(target: ColumnSummary, reads: _Reads) -> Rejected:
-    return Rejected(
-        "regression_unsupported",
-        f"the target {target.name!r} is a measure (about {target.distinct:.0f} different numbers), and {_NAMES[reads]}"
-        " can only be told apart by classes",
-        hint=f"put the numbers into classes, or {_OTHER_TARGET}",
-    )
-
-
-def _what_is_read(chosen: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind], task: Task | None) -> _Reads:
+def _what_is_read(chosen: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind], task: Task | None) -> Reads:
     if task is not None:
-        return next(reads for (reads, _), name in _TASKS.items() if name == task)
-    if any(kinds[s.name] == "image" for s in chosen):
-        return "image"
-    if any(kinds[s.name] == "audio" for s in chosen):
-        return "audio"
-    return "text" if _texts_are_the_subject(chosen, kinds) else "tabular"
+        return reads_of(task)
+    found: list[Reads] = [reads for reads in _MEDIA if any(kinds[s.name] == reads for s in chosen)]
+    long = any(kinds[s.name] == "text" and s.is_long_text for s in chosen)
+    if long if found else _texts_are_the_subject(chosen, kinds):
+        found.append("text")
+    if any(kinds[s.name] in _TABULAR for s in chosen):
+        found.append("tabular")
+    return found[0] if len(found) == 1 else "mixed" if found else "tabular"
 
 
 def _texts_are_the_subject(chosen: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind]) -> bool:
@@ -193,16 +178,30 @@ def _may_be_text(summary: ColumnSummary, kinds: Mapping[str, ColumnKind]) -> boo
 
 
 def _inputs(
-    reads: _Reads, chosen: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind], *, explicit: bool
+    reads: Reads, chosen: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind], *, explicit: bool
 ) -> list[Column]:
     """The columns that a model reads, as it reads them. A recipe that names inputs overrules what is left out."""
     if reads in ("image", "audio"):
         return [Column(name=s.name, kind=kinds[s.name]) for s in chosen if kinds[s.name] == reads]
+    if reads == "mixed":
+        return _mixed(chosen, kinds, explicit=explicit)
     if reads == "text":
         texts = [s for s in chosen if kinds[s.name] == "text"]
         if not texts or explicit:
             texts = [s for s in chosen if _may_be_text(s, kinds) and kinds[s.name] != "constant"]
         return [Column(name=s.name, kind="text") for s in texts]
+    return _table_columns(chosen, kinds, explicit=explicit)
+
+
+def _mixed(chosen: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind], *, explicit: bool) -> list[Column]:
+    """Columns of every kind that a model reads, in the order of the file."""
+    others = [s for s in chosen if kinds[s.name] not in ("text", "image", "audio")]
+    table = {column.name: column for column in _table_columns(others, kinds, explicit=explicit)}
+    as_they_are = {s.name: Column(name=s.name, kind=kinds[s.name]) for s in chosen if s not in others}
+    return [(table | as_they_are)[s.name] for s in chosen if s.name in table or s.name in as_they_are]
+
+
+def _table_columns(chosen: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind], *, explicit: bool) -> list[Column]:
     columns = []
     for summary in chosen:
         kind = input_kind(summary, kinds[summary.name])
@@ -221,8 +220,8 @@ def _forced(summary: ColumnSummary) -> ColumnKind:
 
 def _no_inputs(task: Task, chosen: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind]) -> Rejected:
     seen = listed([f"{s.name} ({kinds[s.name]})" for s in chosen])
-    reads = task.partition("-")[0]
-    need = "a column of numbers or categories" if reads == "tabular" else f"a column of kind {reads}"
+    reads = reads_of(task)
+    need = f"a column of kind {reads}" if reads in ("text", *_MEDIA) else "a column of numbers or categories"
     return Rejected(
         "no_usable_input",
         f"{task} needs {need} beside the target; there is: {seen or 'nothing'}",
@@ -231,10 +230,10 @@ def _no_inputs(task: Task, chosen: Sequence[ColumnSummary], kinds: Mapping[str, 
 
 
 def _warnings(
-    task: Task, reads: _Reads, left_out: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind]
+    task: Task, reads: Reads, left_out: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind]
 ) -> list[DataWarning]:
     """What was left out, and why."""
-    readable = [kind for other, its in _KINDS.items() if other != reads for kind in its]
+    readable = [kind for kind in _KINDS["mixed"] if kind not in _KINDS[reads]]
 
     def names(*wanted: ColumnKind) -> str:
         return listed([s.name for s in left_out if kinds[s.name] in wanted])

@@ -17,7 +17,7 @@ from modelmill.core.data.columns import (
 )
 from modelmill.core.errors import Rejected
 
-_DECISIVE = ("label", "labels", "target", "class", "outcome", "标签", "目标", "类别", "分类", "标注")
+_DECISIVE = ("label", "labels", "target", "class", "outcome", "tags", "标签", "目标", "类别", "分类", "标注")
 _USUAL = (
     "y", "loan status", "sentiment", "polarity", "species", "diagnosis", "variety", "emotion", "intent", "topic",
     "情感", "情感倾向", "意图", "主题", "情绪",

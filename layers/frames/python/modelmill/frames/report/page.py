@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from modelmill.core.data.version import DatasetVersion, DataWarning
+from modelmill.core.model.task import answers_of
 from modelmill.frames.report import charts, wording
 
 CARDS = 60
@@ -52,7 +53,7 @@ def render(version: DatasetVersion, document: Mapping[str, Any]) -> bytes:
         warnings=_warnings(version.warnings),
         quarantine=_quarantine(version.quarantine, document.get("quarantine", [])),
         classes=_top(used["classes"] or [], CLASSES),
-        measure=next((c for c in columns if used["classes"] is None and c["use"] == "target"), None),
+        measure=next((c for c in columns if answers_of(version.task) == "regression" and c["use"] == "target"), None),
         split=_split(document.get("split", {})),
         signals=_signals(used, version),
         columns=columns,

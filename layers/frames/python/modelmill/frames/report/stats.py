@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from modelmill.core.data.columns import NOTHING, Facts
 from modelmill.core.data.plan import Plan
 from modelmill.core.model.spec import ColumnKind
+from modelmill.core.model.task import answers_of
 from modelmill.frames.clean import class_names
 from modelmill.frames.numbers import parse_numbers
 from modelmill.frames.report.association import (
@@ -79,10 +80,10 @@ def statistics(
     """Rows and classes (exact), and of the sample: each column's chart, its say on the target, pairs, what is missing.
 
     `sample` has every column of the plan as clean strings; `splits` are split → rows, `classes` split → class →
-    rows (None for a measure).
+    rows (None for a measure and for tags).
     """
     columns = _columns(sample, plan, facts or {})
-    target = _target(sample.column(plan.target), measure=classes is None)
+    target = _target(sample.column(plan.target), measure=answers_of(plan.task) == "regression")
     shares = {
         column.name: explained(column.codes, target)
         for column in columns
