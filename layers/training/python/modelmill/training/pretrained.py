@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
-from tokenizers.implementations import BertWordPieceTokenizer
+from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 from torch import Tensor, nn
 
 from modelmill.aws import objects
@@ -164,10 +164,12 @@ def _shape(config: Mapping[str, Any], architecture: _Architecture, pooling: Pool
         raise _bad(f"its activation is {str(config[architecture.activation])[:40]!r}; known is gelu")
     if config.get("position_embedding_type", "absolute") != "absolute" or config.get("sinusoidal_pos_embds"):
         raise _bad("its positions are not a table; known are absolute ones")
-    sizes = {ours: config.get(theirs) for ours, theirs in architecture.sizes.items()}
-    for ours, size in sizes.items():
+    sizes: dict[str, int] = {}
+    for ours, theirs in architecture.sizes.items():
+        size = config.get(theirs)
         if not isinstance(size, int) or not 0 < size < 2**31:
-            raise _bad(f"config.json gives no usable {architecture.sizes[ours]}: {str(size)[:40]}")
+            raise _bad(f"config.json gives no usable {theirs}: {str(size)[:40]}")
+        sizes[ours] = size
     if sizes["width"] % sizes["heads"]:
         raise _bad(f"a width of {sizes['width']} is no multiple of {sizes['heads']} heads")
     pad, epsilon = config.get("pad_token_id"), config.get("layer_norm_eps", 1e-12)
@@ -261,21 +263,15 @@ def _check_fit(shape: Shape, tensors: Mapping[str, Tensor]) -> None:
 
 def _tokenizer(folder: Path, shape: Shape) -> str:
     """The tokenizer's JSON, cutting and padding left out: that is done by the features."""
+    if not (folder / "tokenizer.json").exists() and not (folder / "vocab.txt").exists():
+        raise _bad("there is neither tokenizer.json nor vocab.txt")
     try:
-        if (folder / "tokenizer.json").exists():
-            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        elif (folder / "vocab.txt").exists():
-            lower = _optional(folder, "tokenizer_config.json").get("do_lower_case", True)
-            tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=bool(lower))
-        else:
-            raise _bad("there is neither tokenizer.json nor vocab.txt")
+        tokenizer = _tokenizer_of(folder)
         tokenizer.no_padding()
         tokenizer.no_truncation()
         marks = tokenizer.encode("").ids
-    except Rejected:
-        raise
     # The library's errors share no base class but Exception.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         raise _bad(f"its tokenizer cannot be read ({str(error)[:80]})") from None
     if len(marks) != 2:
         raise _bad("its tokenizer does not put one mark before a text and one after it")
@@ -283,6 +279,13 @@ def _tokenizer(folder: Path, shape: Shape) -> str:
         raise _bad(f"its tokenizer knows {tokenizer.get_vocab_size()} pieces, the encoder {shape.words}")
     document: str = tokenizer.to_str()
     return document
+
+
+def _tokenizer_of(folder: Path) -> Any:
+    if (folder / "tokenizer.json").exists():
+        return Tokenizer.from_file(str(folder / "tokenizer.json"))
+    lower = _optional(folder, "tokenizer_config.json").get("do_lower_case", True)
+    return BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=bool(lower))
 
 
 def _optional(folder: Path, name: str) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class WordpieceFeatures:
         self._start, self._end = self._tokenizer.encode("").ids
 
     def pieces(self, columns: Columns) -> Pieces:
-        """The ids of each row: begin, the pieces of a column and end, those of the next column and end, …"""
+        """The ids of each row: begin, then for each column that is not empty its pieces and end."""
         rows = rows_of(columns, self.field_names)
         ids: list[int] = []
         lengths: list[int] = []

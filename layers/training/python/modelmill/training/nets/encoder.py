@@ -88,7 +88,7 @@ _ROWS, _COLUMNS = [0, 2, 1, 3], [0, 2, 3, 1]
 
 
 def _gelu(graph: Graph, state: str) -> str:
-    """x · (1 + erf(x / √2)) / 2: opset 18 has no Gelu, and onnxruntime knows this pattern for one."""
+    """Half of x · (1 + erf(x / √2)): opset 18 has no Gelu, and onnxruntime knows this pattern for one."""
     erf = graph.op("Erf", [graph.op("Div", [state, graph.constant(math.sqrt(2))])])
     doubled = graph.op("Mul", [state, graph.op("Add", [erf, graph.constant(1.0)])])
     return graph.op("Mul", [doubled, graph.constant(0.5)])
@@ -140,7 +140,11 @@ class EncoderNet(Net):
         """`forward`."""
         ids = graph.input("ids", "INT64", "length")
         padding = graph.op("Equal", [ids, graph.constant([self.shape.pad])])
-        absent = graph.op("Cast", [padding, ], to=1)
+        absent = graph.op(
+            "Cast",
+            [padding],
+            to=1,
+        )
         bias = graph.op("Unsqueeze", [graph.op("Mul", [absent, graph.constant(_HIDDEN)]), graph.constant([1, 2])])
         length = graph.op("Slice", [graph.op("Shape", [ids]), graph.constant([1]), graph.constant([2])])
         table = graph.constant(self.places.weight, "places")
