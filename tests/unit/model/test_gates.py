@@ -1,4 +1,4 @@
-"""The gates between a trained net and a package: parity of the conversion, harmlessness of int8."""
+"""The gates between a trained net and a package: parity of the conversion."""
 
 import json
 from typing import Any
@@ -6,28 +6,21 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import torch
 from onnx import numpy_helper
 from safetensors.torch import load
 
 from modelmill.aws import objects
 from modelmill.core.errors import Rejected
-from modelmill.core.model.recipe import Optimise, Recipe
-from modelmill.core.model.spec import RunSpec
 from modelmill.serving.features import Features
-from modelmill.training.convert import check_parity, run, session_of
+from modelmill.training.convert import check_parity
 from modelmill.training.nets import Model, net_of
-from modelmill.training.nets.ngram import NgramNet
-from modelmill.training.objective import Calibration, Classes, objective_of
-from modelmill.training.optimise import optimise
-from modelmill.training.rows import Rows
+from modelmill.training.objective import Calibration, objective_of
 from tests.unit.model.samples import (
     MEASURED_INPUTS,
     MEASURED_SPLITS,
     REVIEW_INPUTS,
     REVIEW_SPLITS,
     labelled,
-    rows_of,
 )
 from tests.unit.model.world import Cloud
 
@@ -88,85 +81,3 @@ def test_a_graph_that_gives_nan_is_refused(cloud: Cloud) -> None:
     test = labelled(MEASURED_SPLITS["test"], spec.labels)
     with pytest.raises(Rejected, match="inf"):
         check_parity(model, _edited(model.onnx(), "table", lambda table: table * np.nan), features, test, spec)
-
-
-def _asking(**rule: Any) -> RunSpec:
-    """A run whose recipe asks for this optimisation."""
-    return RunSpec(
-        run_id="r", tenant="t", dataset="d", dataset_version="v", data_prefix="p/", model="m",
-        task="text-classification", target="label", inputs=[], labels=["a", "b"], candidates=[],
-        recipe=Recipe(optimise=Optimise(**rule)),
-    )  # fmt: skip
-
-
-def _text_model(words: int) -> tuple[bytes, Features, Rows]:
-    """A text model whose answer is decided by two words among many, and rows of them."""
-    net = NgramNet(torch.cat([torch.zeros(1), torch.ones(words)]), 2, None)
-    table = torch.zeros(words + 1, 2)
-    table[1], table[2] = torch.tensor([1.0, -1.0]), torch.tensor([-1.0, 1.0])
-    net.load_state_dict({"idf": net.idf, "table": table, "bias": torch.zeros(2)})
-    vocabulary = [f"w{index}" for index in range(words)]
-    features = Features({"kind": "text", "inputs": ["t"], "ngrams": [1, 1], "vocabulary": vocabulary})
-    rows = rows_of({"t": ["w0 w5", "w1 w6"] * 20}, np.array([0, 1] * 20, dtype=np.int64))
-    return Model(net, Classes(2), Calibration()).onnx(), features, rows
-
-
-def test_int8_is_kept_when_it_is_smaller_and_as_good() -> None:
-    model, features, rows = _text_model(20_000)
-    served, report = optimise(model, features, rows, _asking())
-    assert report["chosen"] == "int8"
-    assert len(served) < len(model) / 2
-    assert report["int8"]["bytes"] == len(served)
-    right = run(session_of(served), features.arrays(rows.part(0, 2))).argmax(axis=1)
-    assert right.tolist() == [0, 1]
-
-
-def test_int8_of_a_tiny_model_is_not_smaller_and_dropped() -> None:
-    model, features, rows = _text_model(10)
-    served, report = optimise(model, features, rows, _asking())
-    assert served == model
-    assert report["chosen"] == "float32"
-    assert "not smaller" in report["why"]
-
-
-def test_int8_that_loses_accuracy_is_dropped() -> None:
-    model, features, rows = _text_model(20_000)
-
-    def spread(table: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        table[9] = 1e4  # one huge value makes the steps of int8 too coarse for all others
-        return table
-
-    served, report = optimise(_edited(model, "table", spread), features, rows, _asking(max_loss=0.01))
-    assert report["chosen"] == "float32"
-    assert "accuracy" in report["why"]
-    assert report["int8"]["accuracy"] < report["float32"]["accuracy"]
-    assert len(served) == len(model)
-
-
-def test_int8_whose_answers_depend_on_neighbouring_rows_is_dropped(cloud: Cloud) -> None:
-    model, features = _trained(cloud, "mlp")
-    test = labelled(MEASURED_SPLITS["test"], cloud.specs["r1"].labels)
-    _, report = optimise(model.onnx(), features, test, _asking(max_loss=1))
-    assert report["chosen"] == "float32"
-    assert "other rows" in report["why"]
-
-
-def test_then_the_tables_alone_are_quantised_if_they_are_worth_it() -> None:
-    torch.manual_seed(3)
-    net = NgramNet(torch.cat([torch.zeros(1), torch.ones(20_000)]), 8, 2)
-    torch.nn.init.normal_(net.table)
-    vocabulary = [f"w{index}" for index in range(20_000)]
-    features = Features({"kind": "text", "inputs": ["t"], "ngrams": [1, 1], "vocabulary": vocabulary})
-    texts = [" ".join(f"w{(row * 37 + step * 101) % 20_000}" for step in range(5)) for row in range(64)]
-    rows = rows_of({"t": texts}, np.zeros(64, dtype=np.int64))
-    served, report = optimise(Model(net, Classes(2), Calibration()).onnx(), features, rows, _asking(max_loss=0.2))
-    assert report["chosen"] == "int8-tables"
-    assert report["int8"]["neighbours"] > 1e-4 > report["int8-tables"]["neighbours"]
-    assert len(served) < report["float32"]["bytes"] / 3
-
-
-def test_a_recipe_can_ask_for_no_int8() -> None:
-    model, features, rows = _text_model(20_000)
-    served, report = optimise(model, features, rows, _asking(int8=False))
-    assert served == model
-    assert report["chosen"] == "float32"

@@ -10,7 +10,6 @@ import onnxruntime as ort
 
 from modelmill.core.errors import Rejected
 from modelmill.core.model.spec import RunSpec
-from modelmill.core.model.task import reads_of
 from modelmill.serving.features import Arrays, Columns, Features
 from modelmill.training.evaluate import Answers, batches
 from modelmill.training.nets import Model
@@ -18,10 +17,13 @@ from modelmill.training.rows import Rows
 
 TOLERANCE = 1e-4
 """Largest difference of a probability between torch and onnxruntime."""
+_HALF = 0.5
 _LONG = "long text " * 5_000
 _EDGES: dict[str, list[object]] = {
     "text": ["", None, "…", "\u0000", "é" * 10_000, _LONG, "一" * 5_000, "never-seen-before-word"],
     "category": ["", None, "never-seen-before", "a" * 10_000, 0, True, "NA", "\u0000"],
+    "image": [None] * 8,
+    "audio": [None] * 8,
     "number": [None, 0, 1e300, -1e300, float("inf"), float("nan"), 1e-300, "?"],
 }
 
@@ -35,9 +37,9 @@ def session_of(model: bytes) -> ort.InferenceSession:
 
 
 def run(session: ort.InferenceSession, arrays: Arrays) -> Answers:
-    """Answers float32 [B, C] of one batch."""
-    probabilities: Answers = session.run(["probabilities"], arrays)[0]
-    return probabilities
+    """Answers float32 [B, K] of one batch: the model's only output."""
+    answers: Answers = session.run(None, arrays)[0]
+    return answers
 
 
 def run_all(session: ort.InferenceSession, features: Features, rows: Rows) -> Answers:
@@ -47,25 +49,25 @@ def run_all(session: ort.InferenceSession, features: Features, rows: Rows) -> An
 
 def edge_rows(spec: RunSpec) -> Columns:
     """Rows that a caller may send and the data need not hold: every input at its worst, in one row each."""
-    kind_of = {"number": "number", "text": "text"}
-    text = reads_of(spec.task) == "text"
-    return {column.name: _EDGES["text" if text else kind_of.get(column.kind, "category")] for column in spec.inputs}
+    return {column.name: _EDGES.get(column.kind, _EDGES["category"]) for column in spec.inputs}
 
 
 def check_parity(model: Model, converted: bytes, features: Features, test: Rows, spec: RunSpec) -> dict[str, Any]:
     """Rows compared and the largest difference; raises Rejected (`parity`) with the worst rows' numbers.
 
-    Answers within TOLERANCE imply equal labels wherever the two best classes differ by more than twice that;
-    labels are compared as well.
+    Differences of a measure are in standard deviations of the answers. Of probabilities labels are compared as well,
+    wherever the decision is not closer than twice the tolerance.
     """
     session = session_of(converted)
-    differences, flips, rows = [], 0, 0
-    for arrays in (*batches(features, test), features.arrays(edge_rows(spec))):
-        ours, theirs = model.answers(arrays).numpy(), run(session, arrays)
-        differences.append(np.nan_to_num(np.abs(ours - theirs), nan=np.inf).max(axis=1))
-        flips += int(((ours.argmax(1) != theirs.argmax(1)) & (_margin(ours) > 2 * TOLERANCE)).sum())
-        rows += len(ours)
-    difference = np.concatenate(differences)
+    pairs = [
+        (model.answers(arrays).numpy(), run(session, arrays))
+        for arrays in (*batches(features, test), features.arrays(edge_rows(spec)))
+    ]
+    ours, theirs = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    unit = float(ours[: len(test)].std()) or 1.0 if model.objective.answers == "regression" else 1.0
+    scale = np.maximum(np.abs(ours) / 10, unit) if model.objective.answers == "regression" else unit
+    difference = (np.nan_to_num(np.abs(ours - theirs), nan=np.inf) / scale).max(axis=1)
+    flips = _flips(ours, theirs, model)
     if difference.max() > TOLERANCE or flips:
         worst = np.argsort(-difference)[:5]
         listed = ", ".join(f"row {row}: {difference[row]:.2e}" for row in worst)
@@ -73,12 +75,21 @@ def check_parity(model: Model, converted: bytes, features: Features, test: Rows,
             "parity", f"the converted model differs from the trained one: {listed}; {flips} labels", limit=TOLERANCE
         )
     return {
-        "rows": rows,
-        "edge_rows": rows - len(test),
+        "rows": len(ours),
+        "edge_rows": len(ours) - len(test),
         "max_difference": float(difference.max()),
         "labels_equal": True,
         "tolerance": TOLERANCE,
     }
+
+
+def _flips(ours: Answers, theirs: Answers, model: Model) -> int:
+    """Labels that differ though the decision is clear."""
+    if model.objective.answers == "regression":
+        return 0
+    if model.objective.answers == "multilabel":
+        return int((((ours > _HALF) != (theirs > _HALF)) & (np.abs(ours - _HALF) > 2 * TOLERANCE)).sum())
+    return int(((ours.argmax(1) != theirs.argmax(1)) & (_margin(ours) > 2 * TOLERANCE)).sum())
 
 
 def _margin(probabilities: Answers) -> Answers:

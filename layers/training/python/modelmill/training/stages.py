@@ -10,10 +10,13 @@ from modelmill.aws import objects
 from modelmill.aws.settings import settings
 from modelmill.core.digest import canonical_json, digest_of
 from modelmill.core.errors import Rejected
-from modelmill.core.model.select import CandidateResult
+from modelmill.core.model.select import CandidateResult, leaderboard
 from modelmill.core.model.spec import Candidate, RunSpec
+from modelmill.core.names import REPORT
 from modelmill.serving.features import Features
+from modelmill.training import parallel
 from modelmill.training.checkpoints import Checkpoints
+from modelmill.training.families import ALONE
 from modelmill.training.job import Job
 from modelmill.training.nets import Model, config_of, net_of
 from modelmill.training.objective import Calibration, objective_of
@@ -22,6 +25,8 @@ from modelmill.training.rows import PROFILE, fetch, read
 from modelmill.training.run import Run
 
 WEIGHTS, NET, PREPROCESS, RESULT = "weights.safetensors", "net.json", "preprocess.json", "result.json"
+HISTORY = "history.json"
+"""Losses and learning rate of every epoch of every loop of the candidate."""
 OUTPUTS = "outputs.safetensors"
 """Raw outputs [n, K] of rows that the fits did not learn from, and their places [n]."""
 
@@ -39,23 +44,31 @@ def candidate_of(job: Job, spec: RunSpec) -> Candidate:
     raise Rejected("bad_candidate", f"the run has no candidate {job.candidate!r}")
 
 
+def spreads(job: Job, spec: RunSpec) -> bool:
+    """Whether several processes train the candidate together. Trials do not: each is a job's own choice."""
+    candidate = candidate_of(job, spec)
+    return candidate.family not in ALONE and candidate.study is None
+
+
 def train(job: Job, spec: RunSpec) -> None:
     """Fit one candidate and store weights, preprocessing and validation scores under the run."""
     from modelmill.training.train import train as fit_and_measure
 
     candidate = candidate_of(job, spec)
-    with Stage(spec.tenant, spec.run_id, "train", candidate.name) as progress:
-        fetch(settings().data_bucket, spec, job.channel, ["train", "validation"])
+    with Stage(spec.tenant, spec.run_id, "train", candidate.name, silent=not parallel.leads()) as progress:
+        parallel.once_a_host(lambda: fetch(settings().data_bucket, spec, job.channel, ["train", "validation"]))
         rows, validation = read(job.channel, "train", spec), read(job.channel, "validation", spec)
         run = Run(
             spec=spec,
             candidate=candidate,
             objective=objective_of(spec, rows),
-            device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+            device=parallel.device(),
             progress=progress.running,
             checkpoints=_checkpoints(job, spec, candidate),
         )
         trained = fit_and_measure(rows, validation, run)
+        if not parallel.leads():
+            return
         tensors = {name: tensor.contiguous() for name, tensor in trained.net.state_dict().items()}
         outputs = {"raw": trained.raw.contiguous(), "places": torch.from_numpy(trained.places)}
         calibration = {"scale": trained.calibration.scale, "shift": trained.calibration.shift}
@@ -65,6 +78,7 @@ def train(job: Job, spec: RunSpec) -> None:
             (NET, canonical_json(net)),
             (PREPROCESS, canonical_json(trained.preprocess)),
             (OUTPUTS, save(outputs)),
+            (HISTORY, canonical_json(run.history)),
         ):
             objects.put(job.bucket, job.candidate_prefix + name, data)
         result = trained.result
@@ -89,7 +103,9 @@ def package(job: Job, spec: RunSpec) -> None:
     """Measure the selected candidate on the test rows, convert it, make it smaller if that is harmless, package it."""
     from modelmill.training.card import card
     from modelmill.training.evaluate import answers_of_rows, metrics, summary
+    from modelmill.training.evaluate.compare import against_champion
     from modelmill.training.package import assemble, manifest_of, store
+    from modelmill.training.report import Facts, render
 
     candidate = candidate_of(job, spec)
     with Stage(spec.tenant, spec.run_id, "evaluate") as progress:
@@ -97,7 +113,9 @@ def package(job: Job, spec: RunSpec) -> None:
         validation, test = read(job.channel, "validation", spec), read(job.channel, "test", spec)
         model, preprocess = _trained(job, spec)
         features = Features(preprocess)
-        measured = metrics(answers_of_rows(model, features, test), test, spec)
+        board, evidence = _board(job), _evidence(job, spec, model)
+        answers = answers_of_rows(model, features, test)
+        measured = metrics(answers, test, spec, evidence)
         progress.done(summary(measured))
     with Stage(spec.tenant, spec.run_id, "convert") as progress:
         # Late: onnx and onnxruntime take longer to import than most candidates to train.
@@ -110,22 +128,39 @@ def package(job: Job, spec: RunSpec) -> None:
         from modelmill.training.convert import run_all, session_of
         from modelmill.training.optimise import optimise
 
-        served, report = optimise(converted, features, validation, spec)
-        if report["chosen"] != "float32":
-            measured = metrics(run_all(session_of(served), features, test), test, spec)
+        form, report = optimise(model, converted, preprocess, validation, spec)
+        if form.name != "float32":
+            answers = run_all(session_of(form.model), Features(form.preprocess), test)
+            measured = metrics(answers, test, spec, evidence)
         files = assemble(
             spec,
-            model=served,
-            preprocess=preprocess,
+            model=form.model,
+            preprocess=form.preprocess,
             metrics=measured,
             profile=(job.channel / PROFILE).read_bytes(),
             card=card(spec, candidate.family, measured, report["chosen"]),
         )
         digest = store(job.bucket, spec.tenant, manifest_of(spec, candidate.name, files), files)
         outcome = {"digest": digest, "candidate": candidate.name, "metrics": measured}
-        outcome |= {"optimise": report, "parity": parity}
+        champion = against_champion(answers, test, spec, job.channel)
+        outcome |= {"optimise": report, "parity": parity, "champion": champion}
+        page = render(Facts(spec, candidate.name, measured, board, report, champion))
+        objects.put(job.bucket, job.prefix + REPORT, page, "text/html; charset=utf-8")
         objects.put(job.bucket, job.prefix + "package.json", canonical_json(outcome), "application/json")
         progress.done(f"{report['why']}; package {digest[:12]}", **report)
+
+
+def _board(job: Job) -> list[CandidateResult]:
+    """What the run's training jobs measured, best first."""
+    keys = [key for key in objects.keys(job.bucket, job.prefix + "candidates/") if key.endswith(f"/{RESULT}")]
+    return leaderboard([CandidateResult.model_validate_json(objects.get(job.bucket, key)) for key in keys])
+
+
+def _evidence(job: Job, spec: RunSpec, model: Model) -> "Evidence":
+    from modelmill.training.evaluate.evidence import Evidence, columns_of, sliced
+
+    result = CandidateResult.model_validate_json(objects.get(job.bucket, job.candidate_prefix + RESULT))
+    return Evidence(columns_of(job.channel, "test", spec, sliced(spec)), model.calibration.scale, result)
 
 
 def _trained(job: Job, spec: RunSpec) -> tuple[Model, dict[str, Any]]:

@@ -37,6 +37,13 @@ class Net(nn.Module):
         """Add inputs and nodes to the graph; the name of the raw outputs float32 [rows, K]."""
         raise NotImplementedError
 
+    def pruned(self, share: float, preprocess: dict[str, Any]) -> tuple[Net, dict[str, Any]] | None:  # noqa: ARG002
+        """A net with about this share of its n-grams, hidden units or trees, those that matter most; None if it cannot.
+
+        Its preprocessing comes with it: what was left out need not be looked up.
+        """
+        return None
+
     def parameters_count(self) -> int:
         """Number of trained values."""
         return sum(parameter.numel() for parameter in self.parameters())
