@@ -1,7 +1,7 @@
 """Studies: the journal of a search's trials, which all jobs that share the trials append to and read.
 
-Steps are JSON documents numbered from 0 without gaps, so that "from a number on" says what is new. A number is taken by a
-conditional put: whoever comes second tries the next one. Reads are consistent, because a job must see its own step.
+Steps are JSON documents numbered from 0 without gaps, so that "from a number on" says what is new. A number is taken
+by a conditional put: whoever comes second tries the next one. Reads are consistent: a job must see its own step.
 """
 
 from collections.abc import Iterable

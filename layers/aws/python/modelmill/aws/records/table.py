@@ -87,7 +87,7 @@ def query(
     limit: int | None = None,
     consistent: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """Items of a partition whose sort key begins with `prefix`, or is `start` or later, at most `limit`, page by page."""
+    """Items whose sort key begins with `prefix`, or is `start` or later, at most `limit`, page by page."""
     values: dict[str, Any] = {":pk": {"S": pk}}
     condition = "pk = :pk"
     if start:

@@ -15,7 +15,7 @@ _NGRAM_LINEAR = Candidate(name="ngram-linear", family="ngram-linear")
 _NGRAM_EMBEDDING = Candidate(name="ngram-embedding", family="ngram-embedding")
 _LINEAR = Candidate(name="linear", family="linear")
 _BOOSTING = Candidate(name="boosting", family="boosting")
-_MLP = Candidate(name="mlp", family="mlp")
+_TABM = Candidate(name="tabm", family="tabm")
 
 PRESETS: dict[Reads, dict[Preset, tuple[Candidate, ...]]] = {
     "text": {
@@ -25,8 +25,8 @@ PRESETS: dict[Reads, dict[Preset, tuple[Candidate, ...]]] = {
     },
     "tabular": {
         "fast": (_LINEAR,),
-        "balanced": (_LINEAR, _BOOSTING, _MLP),
-        "quality": (_LINEAR, _BOOSTING, _MLP),
+        "balanced": (_LINEAR, _BOOSTING, _TABM),
+        "quality": (_LINEAR, _BOOSTING, _TABM),
     },
     "image": {"fast": (), "balanced": (), "quality": ()},
     "audio": {"fast": (), "balanced": (), "quality": ()},

@@ -1,7 +1,7 @@
 """What an hour of an instance costs, by its type and the engine that starts it.
 
-Dollars an hour in us-east-1 as AWS lists them ("Amazon SageMaker AI pricing", training; "Amazon EC2 On-Demand Pricing"),
-noted 2026-11-24. Other regions cost up to half as much again. Budgets are reckoned with these; bills are AWS's.
+Dollars an hour in us-east-1 ("Amazon SageMaker AI pricing", training; "Amazon EC2 On-Demand Pricing"), as noted on
+2026-11-24. Other regions cost up to half as much again. Budgets are reckoned with these; bills are AWS's.
 """
 
 from typing import Literal
