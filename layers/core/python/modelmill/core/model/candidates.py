@@ -39,10 +39,10 @@ SPACES: dict[str, dict[str, Range]] = {
         "dim": Range(choices=[8, 16, 32, 64]),
         "dropout": Range(low=0.0, high=0.6),
     },
-    "mlp": {
-        "hidden": Range(choices=[32, 64, 128, 256]),
-        "blocks": Range(low=1, high=4),
-        "dim": Range(choices=[4, 8, 16]),
+    "tabm": {
+        "width": Range(choices=[64, 128, 192, 256]),
+        "layers": Range(low=1, high=3),
+        "learning_rate": Range(low=1e-3, high=1e-2, log=True),
         "dropout": Range(low=0.0, high=0.5),
     },
 }

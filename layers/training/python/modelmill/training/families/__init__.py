@@ -45,11 +45,14 @@ class Family(Protocol):
 FAMILIES = {
     "ngram-linear": "text.NgramLinear",
     "ngram-embedding": "text.NgramEmbedding",
+    "encoder": "encoder.Encoder",
     "linear": "tabular.Linear",
-    "mlp": "tabular.Mlp",
+    "tabm": "tabular.TabM",
     "boosting": "boosting.Boosting",
 }
 """Where each family is: its module is imported when a candidate names it."""
+ALONE = frozenset({"ngram-linear", "linear", "boosting"})
+"""Families that have no use for several devices: they are no loops over a net."""
 
 
 def family_of(candidate: Candidate) -> Family:
