@@ -6,7 +6,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.perf import bench_bundles, bench_data, bench_local, bench_predict_rie, bench_server
+from tests.perf import bench_bundles, bench_data, bench_local, bench_models, bench_predict_rie, bench_server
 
 BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "bundles": bench_bundles.tables,
@@ -14,6 +14,7 @@ BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "local": bench_local.tables,
     "server": bench_server.tables,
     "data": bench_data.tables,
+    "models": bench_models.tables,
 }
 
 
