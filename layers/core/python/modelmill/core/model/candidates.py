@@ -15,6 +15,10 @@ _NGRAM_LINEAR = Candidate(name="ngram-linear", family="ngram-linear")
 _NGRAM_EMBEDDING = Candidate(name="ngram-embedding", family="ngram-embedding")
 _LINEAR = Candidate(name="linear", family="linear")
 _BOOSTING = Candidate(name="boosting", family="boosting")
+_FAST_CNN = Candidate(name="cnn", family="cnn", hyperparameters={"width": 8, "passes": 80_000})
+_LARGE_CNN = Candidate(name="cnn", family="cnn", hyperparameters={"width": 32, "side": 96, "passes": 400_000})
+_CNN = Candidate(name="cnn", family="cnn")
+_LOG_MEL_CNN = Candidate(name="log-mel-cnn", family="log-mel-cnn")
 _TABM = Candidate(name="tabm", family="tabm")
 
 PRESETS: dict[Reads, dict[Preset, tuple[Candidate, ...]]] = {
@@ -28,8 +32,8 @@ PRESETS: dict[Reads, dict[Preset, tuple[Candidate, ...]]] = {
         "balanced": (_LINEAR, _BOOSTING, _TABM),
         "quality": (_LINEAR, _BOOSTING, _TABM),
     },
-    "image": {"fast": (), "balanced": (), "quality": ()},
-    "audio": {"fast": (), "balanced": (), "quality": ()},
+    "image": {"fast": (_FAST_CNN,), "balanced": (_CNN,), "quality": (_LARGE_CNN,)},
+    "audio": {"fast": (_LOG_MEL_CNN,), "balanced": (_LOG_MEL_CNN,), "quality": (_LOG_MEL_CNN,)},
     "mixed": {"fast": (), "balanced": (), "quality": ()},
 }
 """What is read, then the preset."""

@@ -49,6 +49,8 @@ FAMILIES = {
     "linear": "tabular.Linear",
     "tabm": "tabular.TabM",
     "boosting": "boosting.Boosting",
+    "cnn": "image.Cnn",
+    "log-mel-cnn": "audio.LogMelCnn",
 }
 """Where each family is: its module is imported when a candidate names it."""
 ALONE = frozenset({"ngram-linear", "linear", "boosting"})

@@ -4,13 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelmill.training.nets.base import Net, Tensors
+from modelmill.training.nets.convolutional import ImageNet
 from modelmill.training.nets.encoder import EncoderNet
+from modelmill.training.nets.ensemble import EnsembleNet
 from modelmill.training.nets.model import Model
 from modelmill.training.nets.ngram import NgramNet
+from modelmill.training.nets.spectrogram import AudioNet
 from modelmill.training.nets.tabular import TabMNet, TabularNet
 from modelmill.training.nets.trees import TreesNet
 
-KINDS: dict[str, type[Net]] = {net.kind: net for net in (EncoderNet, NgramNet, TabularNet, TabMNet, TreesNet)}
+KINDS: dict[str, type[Net]] = {
+    net.kind: net for net in (EncoderNet, EnsembleNet, NgramNet, TabularNet, TabMNet, TreesNet, ImageNet, AudioNet)
+}
 
 
 def net_of(config: Mapping[str, Any], tensors: Tensors) -> Net:
