@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 from torch import Tensor
 
+from modelmill.training import __main__ as job_process
 from modelmill.training.checkpoints import Checkpoints
+from modelmill.training.job import Hosts, Job, hosts_of
 from tests.unit.model.looping import equal
 
 LOOP = {"epochs": 4, "batch": 32, "learning_rate": 0.01, "accumulate": 2, "clip": 0.5, "precision": "float32"}
@@ -79,22 +82,36 @@ def test_two_processes_give_the_losses_and_weights_of_one(alone: Trained, tmp_pa
     assert not both.output[1], "only one process writes"
 
 
-def test_parts_go_on_from_a_checkpoint_of_whole_nets(alone: Trained, tmp_path: Path) -> None:
-    """Two kept epochs of a process alone, continued by two with a part each."""
-    half = {**WANTED, "toy": {**WANTED["toy"], "fails_after": 2}, "save": 0.0}
-    process = start(tmp_path, half, 1)[0]
-    process.communicate(timeout=90)
-    assert process.returncode != 0
+def test_processes_that_end_go_on_where_they_were_also_in_parts(alone: Trained, tmp_path: Path) -> None:
+    started = start(tmp_path, {**WANTED, "toy": {**WANTED["toy"], "fails_after": 2}, "save": 0.0}, 2)
+    for process in started:
+        process.communicate(timeout=90)
+        assert process.returncode != 0
     both = together(tmp_path, WANTED | {"shard": 1}, 2)
     assert both.output[0].count("epoch=") == 2, "the others were done"
     assert equal(both.weights, alone.weights, within=1e-5)
 
 
-def test_two_processes_that_are_killed_go_on_where_they_were(alone: Trained, tmp_path: Path) -> None:
-    started = start(tmp_path, {**WANTED, "toy": {**WANTED["toy"], "fails_after": 2}, "save": 0.0, "shard": 1}, 2)
-    for process in started:
-        process.communicate(timeout=90)
-        assert process.returncode != 0
-    both = together(tmp_path, WANTED | {"shard": 1}, 2)
-    assert both.output[0].count("epoch=") == 2
-    assert equal(both.weights, alone.weights, within=1e-5)
+def test_a_job_starts_its_processes_and_hears_how_they_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELMILL_ML_ROOT", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    job = Job("train", "models", "default/runs/r/", "mlp", "batch", tmp_path)
+    # Without its parameters each process ends as a job does that lacks them.
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert job_process._launch(job, Hosts(), 2, ["--stage", "train"]) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert job.failure_file.read_text(encoding="utf-8").startswith("bad_parameters: a job needs the parameters")
+
+
+def test_the_engines_say_which_machines_there_are(tmp_path: Path) -> None:
+    assert hosts_of(tmp_path, {}) == Hosts(1, 0, "127.0.0.1")
+    batch = {"AWS_BATCH_JOB_NUM_NODES": "3", "AWS_BATCH_JOB_NODE_INDEX": "0", "AWS_BATCH_JOB_MAIN_NODE_INDEX": "0"}
+    assert hosts_of(tmp_path, batch) == Hosts(3, 0, "127.0.0.1")
+    child = batch | {"AWS_BATCH_JOB_NODE_INDEX": "2", "AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS": "10.0.0.7"}
+    assert hosts_of(tmp_path, child) == Hosts(3, 2, "10.0.0.7")
+    config = tmp_path / "input/config/resourceconfig.json"
+    config.parent.mkdir(parents=True)
+    config.write_text(json.dumps({"current_host": "algo-2", "hosts": ["algo-2", "algo-1"]}))
+    assert hosts_of(tmp_path, {}) == Hosts(2, 1, "algo-1")

@@ -1,27 +1,36 @@
 """Interruptions: a job that is stopped and started again ends with the weights of one that never stopped."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from modelmill.aws import objects
+from modelmill.training import checkpoints
 from modelmill.training.checkpoints import COPY_SECONDS, Checkpoints
-from tests.unit.model.samples import MEASURED_INPUTS, MEASURED_SPLITS
+from tests.unit.model.looping import equal
+from tests.unit.model.samples import REVIEW_INPUTS, REVIEW_SPLITS
 from tests.unit.model.world import Cloud
 
-WEIGHTS = "default/runs/{}/candidates/mlp/weights.safetensors"
+NAME = "ngram-embedding"
+WEIGHTS = f"default/runs/{{}}/candidates/{NAME}/weights.safetensors"
+LOOP = {"epochs": 6, "batch": 16, "learning_rate": 0.02, "accumulate": 2, "schedule": "plateau"}
+"""13 batches, 7 moves an epoch."""
+TOY = {"rows": 200, "dropout": 0.3}
 
 
-def _terminate_after_first_checkpoint(path: Path) -> threading.Thread:
+def _terminate_after_first_checkpoint(folder: Path) -> threading.Thread:
     def wait() -> None:
-        while not path.exists():
+        while not list(folder.glob("*.safetensors")):
             time.sleep(0.001)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -30,26 +39,69 @@ def _terminate_after_first_checkpoint(path: Path) -> threading.Thread:
     return thread
 
 
-def test_a_spot_interruption_and_a_second_attempt_give_the_same_weights(cloud: Cloud) -> None:
-    cloud.put_run("whole", "tabular-classification", MEASURED_INPUTS, MEASURED_SPLITS)
-    cloud.put_run("parts", "tabular-classification", MEASURED_INPUTS, MEASURED_SPLITS)
-    assert cloud.job("train", "whole", "mlp") == 0
-    checkpoint = cloud.root / "checkpoints/mlp.safetensors"
-    checkpoint.unlink()
+def test_a_spot_interruption_and_a_second_attempt_give_the_same_weights(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
+    for run in ("whole", "parts"):
+        cloud.put_run(run, "text-classification", REVIEW_INPUTS, REVIEW_SPLITS, selection={"method": "hold-out"})
+    assert cloud.job("train", "whole", NAME) == 0
+    shutil.rmtree(cloud.root / "checkpoints")
 
-    killer = _terminate_after_first_checkpoint(checkpoint)
+    killer = _terminate_after_first_checkpoint(cloud.root / "checkpoints")
     with pytest.raises(SystemExit) as stopped:
-        cloud.job("train", "parts", "mlp")
+        cloud.job("train", "parts", NAME)
     killer.join()
     assert stopped.value.code == 128 + signal.SIGTERM
     assert objects.find("models", WEIGHTS.format("parts")) is None
-    assert objects.find("models", "default/runs/parts/candidates/mlp/failure.json") is None
+    assert objects.find("models", f"default/runs/parts/candidates/{NAME}/failure.json") is None
     assert [stage["status"] for stage in cloud.stages("parts")] == ["RUNNING"]
 
-    assert cloud.job("train", "parts", "mlp") == 0
+    assert cloud.job("train", "parts", NAME) == 0
     assert objects.get("models", WEIGHTS.format("parts")) == objects.get("models", WEIGHTS.format("whole"))
-    first, second = (cloud.json(f"default/runs/{run}/candidates/mlp/result.json") for run in ("whole", "parts"))
-    assert second["log_loss"] == first["log_loss"]
+    first, second = (cloud.json(f"default/runs/{run}/candidates/{NAME}/result.json") for run in ("whole", "parts"))
+    assert second["loss"] == first["loss"]
+    histories = [cloud.json(f"default/runs/{run}/candidates/{NAME}/history.json") for run in ("whole", "parts")]
+    assert histories[0] == histories[1], "also of the epochs before the interruption"
+    assert {"part", "epoch", "training_loss", "validation_loss", "learning_rate"} == set(histories[0][0])
+
+
+def _process(folder: Path, **wanted: Any) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.unit.model.looping", str(folder), json.dumps(wanted)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_process_that_is_killed_within_an_epoch_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    whole = _process(tmp_path / "whole", toy=TOY, loop=LOOP)
+    killed = _process(tmp_path / "killed", toy=TOY | {"pause": 0.02}, loop=LOOP, save=0.0)
+    kept = Checkpoints(tmp_path / "killed/toy.safetensors", "toy")
+    state: dict[str, Any] = {"epoch": 0, "move": 0}
+    until = time.monotonic() + 60
+    while not (state["epoch"] >= 1 and state["move"] >= 2) and time.monotonic() < until:
+        time.sleep(0.005)
+        loaded = kept.load()
+        state = loaded[1] if loaded else state
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate(timeout=10)
+    assert killed.returncode == -signal.SIGKILL
+    loaded = kept.load()
+    assert loaded is not None, "the file is whole whenever it is killed"
+    assert 1 <= loaded[1]["epoch"] < LOOP["epochs"]
+
+    again = _process(tmp_path / "killed", toy=TOY, loop=LOOP)
+    for process in (whole, again):
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+    one, other = (Checkpoints(tmp_path / name / "ended.safetensors", "ended").load() for name in ("whole", "killed"))
+    assert one is not None
+    assert other is not None
+    assert equal(one[0], other[0]), "bit by bit"
+    assert one[1] == other[1], "and the same history"
 
 
 def _state(value: float) -> dict[str, torch.Tensor]:
@@ -81,7 +133,7 @@ def test_a_torn_checkpoint_is_ignored(tmp_path: Path, left: int) -> None:
 
 def test_on_batch_a_copy_lies_in_s3_and_a_new_host_begins_from_it(cloud: Cloud, tmp_path: Path) -> None:
     del cloud  # the account it opened is what is used
-    times = iter([0.0, COPY_SECONDS / 2, COPY_SECONDS, COPY_SECONDS])
+    times = iter([0.0, COPY_SECONDS / 2, COPY_SECONDS])
     first = Checkpoints(tmp_path / "one/c.safetensors", "mine", ("models", "copy"), clock=lambda: next(times))
     first.save(_state(1), {"epoch": 1})
     assert objects.find("models", "copy") is None
@@ -91,30 +143,19 @@ def test_on_batch_a_copy_lies_in_s3_and_a_new_host_begins_from_it(cloud: Cloud, 
     assert loaded[1] == {"epoch": 2}
 
 
-def test_a_training_job_imports_no_compiler_and_no_onnx() -> None:
+def test_a_training_job_imports_no_compiler_and_no_onnx(tmp_path: Path) -> None:
     code = (
-        "import sys, torch, numpy as np\n"
+        "import sys\n"
         "from pathlib import Path\n"
-        "from modelmill.core.model.spec import RunSpec, Column, Candidate\n"
-        "from modelmill.core.model.recipe import Recipe\n"
         "from modelmill.training import stages\n"
-        "from modelmill.training.families import family_of\n"
-        "from modelmill.training.loop import Run\n"
-        "from modelmill.training.rows import Rows\n"
-        "from modelmill.training.checkpoints import Checkpoints\n"
-        "import tempfile\n"
-        "rows = Rows({'x': [0.0, 1.0] * 20}, np.array([0, 1] * 20))\n"
-        "spec = RunSpec(run_id='r', tenant='t', dataset='d', dataset_version='v', data_prefix='p/', model='m',\n"
-        "    task='tabular-classification', target='y', inputs=[Column(name='x', kind='number')], labels=['a', 'b'],\n"
-        "    candidates=[], recipe=Recipe())\n"
-        "run = Run(7, torch.device('cpu'), print, Checkpoints(Path(tempfile.mkdtemp()) / 'c', 'f'))\n"
-        "for family in ('linear', 'mlp'):\n"
-        "    family_of(Candidate(name=family, family=family)).fit(rows, rows, spec, run)\n"
+        "from modelmill.training.families import tabular, text\n"
+        "from tests.unit.model.looping import main\n"
+        "main(Path(sys.argv[1]), {'toy': {}, 'loop': {'epochs': 1, 'batch': 32, 'learning_rate': 0.1}})\n"
         "heavy = {'onnx', 'onnxruntime', 'pandas', 'sklearn', 'torch._dynamo', 'torch._inductor'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, str(tmp_path)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,

@@ -57,9 +57,9 @@ class Checkpoints:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
         partial.replace(self.path)
         self._saved = self.clock()
-        if self.remote and self.clock() - self._copied >= COPY_SECONDS:
+        if self.remote and self._saved - self._copied >= COPY_SECONDS:
             objects.upload(*self.remote, self.path)
-            self._copied = self.clock()
+            self._copied = self._saved
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The kept state, or None if there is none, it is of something else, or it cannot be read."""

@@ -7,7 +7,7 @@ Source: "How Amazon SageMaker AI Runs Your Training Image", SageMaker developer 
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -16,6 +16,15 @@ from modelmill.core.errors import Rejected
 
 Stage = Literal["train", "package"]
 _STAGES = ("train", "package")
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """The machines of one job: how many, which of them this is (the first has the rank 0), and where the first is."""
+
+    count: int = 1
+    index: int = 0
+    first: str = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,25 @@ class Job:
 def ml_root() -> Path:
     """`/opt/ml`, or where MODELMILL_ML_ROOT says (the local cloud runs jobs as processes)."""
     return Path(os.environ.get("MODELMILL_ML_ROOT", "/opt/ml"))
+
+
+def hosts_of(root: Path, environment: Mapping[str, str]) -> Hosts:
+    """The machines that the engine started: SageMaker's resourceconfig.json, or the variables of a Batch node.
+
+    The main node of Batch is not told its own address, and needs none: it is the one that listens.
+    """
+    file = root / "input/config/resourceconfig.json"
+    if "AWS_BATCH_JOB_NUM_NODES" in environment:
+        return Hosts(
+            int(environment["AWS_BATCH_JOB_NUM_NODES"]),
+            int(environment["AWS_BATCH_JOB_NODE_INDEX"]),
+            environment.get("AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS", "127.0.0.1"),
+        )
+    if file.exists():
+        told = json.loads(file.read_bytes())
+        hosts = sorted(told["hosts"])
+        return Hosts(len(hosts), hosts.index(told["current_host"]), hosts[0])
+    return Hosts()
 
 
 def parse_job(arguments: Sequence[str]) -> Job:

@@ -253,16 +253,18 @@ def leader(value: float) -> float:
     return float(said)
 
 
-def join() -> torch.device:
-    """Become one of the processes of `torch.distributed.run`, if it started this one; the device to train on."""
-    cuda = torch.cuda.is_available()
-    place = int(os.environ.get("LOCAL_RANK", "0"))
+def join() -> None:
+    """Become one of the processes of `torch.distributed.run`, if it started this one."""
+    if torch.cuda.is_available():
+        torch.cuda.set_device(device())
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not several():
-        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
-    device = torch.device("cuda", place) if cuda else torch.device("cpu")
-    if cuda:
-        torch.cuda.set_device(device)
-    return device
+        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+
+
+def device() -> torch.device:
+    """The device that this process trains on."""
+    place = int(os.environ.get("LOCAL_RANK", "0"))
+    return torch.device("cuda", place) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def once_a_host(action: Callable[[], None]) -> None:

@@ -28,6 +28,8 @@ class Stage:
     run_id: str
     name: str
     candidate: str | None = None
+    silent: bool = False
+    """Says nothing: one of several processes speaks for all."""
     clock: Callable[[], float] = time.monotonic
     message: str = ""
     detail: dict[str, Any] = field(default_factory=dict)
@@ -58,6 +60,8 @@ class Stage:
         self.message, self.detail = message, detail
 
     def _report(self, status: pipelines.StageStatus, fraction: float | None, message: str) -> None:
+        if self.silent:
+            return
         pipelines.report_stage(
             self.tenant,
             self.run_id,

@@ -48,6 +48,7 @@ FAMILIES = {
     "encoder": "encoder.Encoder",
     "linear": "tabular.Linear",
     "tabm": "tabular.TabM",
+    "fusion-linear": "fusion.FusionLinear",
     "boosting": "boosting.Boosting",
     "cnn": "image.Cnn",
     "log-mel-cnn": "audio.LogMelCnn",
