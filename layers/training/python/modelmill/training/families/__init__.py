@@ -51,6 +51,7 @@ FAMILIES = {
     "fusion-linear": "fusion.FusionLinear",
     "boosting": "boosting.Boosting",
     "cnn": "image.Cnn",
+    "backbone": "backbone.Backbone",
     "log-mel-cnn": "audio.LogMelCnn",
 }
 """Where each family is: its module is imported when a candidate names it."""

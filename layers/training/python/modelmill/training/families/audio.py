@@ -53,15 +53,16 @@ class LogMelCnn:
     bands: int = 40
     frames: int = 250
     passes: int = 100_000
+    epochs: int = 40
     learning_rate: float = 5e-3
 
     def fit(self, train_rows: Rows, validation: Rows, run: Run) -> Fitted:
-        """Learn as many epochs as `passes` allow, and keep the best."""
+        """Learn as many epochs as `passes` and `epochs` allow, and keep the best."""
         preprocess = preprocess_of(train_rows, run, self.rate, self.seconds)
         learner, rows = self._prepare(preprocess, train_rows, run)
         target = run.objective.target(validation)
         asked = Pictures(_levels(learner.net, preprocess, validation, run), target.to(run.device))
-        epochs = epochs_for(len(train_rows), self.passes)
+        epochs = epochs_for(len(train_rows), self.passes, self.epochs)
 
         def validate() -> float:
             return run.objective.scores(learner.outputs(asked).cpu(), target)[run.objective.measure]

@@ -19,7 +19,7 @@ _CHUNK = 256
 _SMOOTHING = 0.1
 _AXES = 4
 """Of a convolution's weights, and of pictures."""
-_FEWEST_EPOCHS, _MOST_EPOCHS = 12, 60
+_FEWEST_EPOCHS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,9 @@ def loss_of(learner: Learner, rows: Pictures, seen: Callable[[Tensor], Tensor], 
     return loss
 
 
-def epochs_for(rows: int, passes: int) -> int:
-    """As many epochs, from 12 to 60, as make about `passes` pictures."""
-    return max(_FEWEST_EPOCHS, min(_MOST_EPOCHS, passes // rows))
+def epochs_for(rows: int, passes: int, most: int) -> int:
+    """As many epochs, from 12 (or fewer, if no more are wanted) to `most`, as make about `passes` pictures."""
+    return min(most, max(_FEWEST_EPOCHS, passes // rows))
 
 
 def chosen_epochs(settings: Sequence[Settings]) -> tuple[int, int]:

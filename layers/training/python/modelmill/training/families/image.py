@@ -68,16 +68,17 @@ class Cnn:
     costly: ClassVar[bool] = True
     width: int = 16
     side: int = 64
-    passes: int = 160_000
+    passes: int = 120_000
+    epochs: int = 60
     learning_rate: float = 5e-3
 
     def fit(self, train_rows: Rows, validation: Rows, run: Run) -> Fitted:
-        """Learn as many epochs as `passes` allow, and keep the best."""
+        """Learn as many epochs as `passes` and `epochs` allow, and keep the best."""
         preprocess, pixels = self._read(train_rows, run)
         learner = self._learner(preprocess, pixels, run, mirrors=False)
         rows = pictures_of(pixels, run.objective.target(train_rows), run.device)
         asked = pictures_of(pixels_of(preprocess, validation), run.objective.target(validation), run.device)
-        epochs, target = epochs_for(len(train_rows), self.passes), run.objective.target(validation)
+        epochs, target = epochs_for(len(train_rows), self.passes, self.epochs), run.objective.target(validation)
         look = max(1, round(epochs * _LOOK))
 
         def score(outputs: Tensor) -> float:

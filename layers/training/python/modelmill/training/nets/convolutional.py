@@ -17,6 +17,7 @@ from modelmill.training.nets.base import Net, Tensors
 
 if TYPE_CHECKING:  # it imports onnx, which takes longer than most candidates to train
     from modelmill.training.graph import Graph
+    from modelmill.training.nets.resnet import ResNetBody
 
 _FINE = 40
 """Pixels of the shorter side from which on the first convolution takes strides."""
@@ -91,6 +92,15 @@ class ConvBody(nn.Module):
         return graph.op("Flatten", [graph.op("GlobalMaxPool", [state])], axis=1)
 
 
+def _body_of(shape: Mapping[str, Any]) -> ConvBody | ResNetBody:
+    """The body of a shape: a pretrained kind says how many `blocks` it has."""
+    if "blocks" not in shape:
+        return ConvBody(**shape)
+    from modelmill.training.nets.resnet import ResNetBody  # late: it is made of this module's parts
+
+    return ResNetBody(**shape)
+
+
 def shape_for(height: int, width: int) -> dict[str, int]:
     """`stages` and `stride` of a body for pictures of a size."""
     side, stride, stages = min(height, width), 1, 0
@@ -112,13 +122,13 @@ class ImageNet(Net):
     inverse_spread: Tensor
 
     def __init__(
-        self, *, columns: int, height: int, across: int, body: Mapping[str, int], outputs: int, mirrors: bool = False
+        self, *, columns: int, height: int, across: int, body: Mapping[str, Any], outputs: int, mirrors: bool = False
     ) -> None:
         super().__init__()
         self.columns, self.height, self.across, self.mirrors, self.shape = columns, height, across, mirrors, dict(body)
         self.register_buffer("mean", torch.zeros(body["channels"]))
         self.register_buffer("inverse_spread", torch.ones(body["channels"]))
-        self.body = ConvBody(**body)
+        self.body = _body_of(body)
         self.leave = nn.Linear(columns * self.body.features, outputs)
 
     def config(self) -> dict[str, Any]:
