@@ -44,7 +44,7 @@ class Cloud:
             target="label",
             inputs=[Column(name=name, kind=kind) for name, kind in inputs.items()],
             labels=_labels(task, splits),
-            candidates=candidates_for(task, chosen.candidates or _known(task), chosen.preset),
+            candidates=candidates_for(task, chosen.candidates or _known(task), chosen.preset, chosen.search),
             recipe=chosen,
         )
         for split, cells in splits.items():

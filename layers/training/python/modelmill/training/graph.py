@@ -47,6 +47,8 @@ class Graph:
         else:
             array = np.asarray(value)
         name = f"{self._prefix}{name}" if name else f"constant_{len(self._constants)}"
+        if any(name == constant.name for constant in self._constants):  # of another net that reads the same part
+            name = f"{name}_{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 

@@ -7,6 +7,7 @@ from modelmill.training.nets.base import Net, Tensors
 from modelmill.training.nets.convolutional import ImageNet
 from modelmill.training.nets.encoder import EncoderNet
 from modelmill.training.nets.ensemble import EnsembleNet
+from modelmill.training.nets.fusion import FusionNet
 from modelmill.training.nets.model import Model
 from modelmill.training.nets.ngram import NgramNet
 from modelmill.training.nets.spectrogram import AudioNet
