@@ -41,7 +41,9 @@ class Field:
 
         Raises ModelmillError naming `where` and what was got.
         """
-        if self.media and isinstance(value, str):
+        if self.media:
+            if not isinstance(value, str):
+                raise ModelmillError("bad_value", f"{where} must be {self.wanted}, got {json_name(value)}")
             return self.media.read(value, where)
         if isinstance(value, str) and len(value) > TEXT_CHARACTERS:
             raise ModelmillError(
