@@ -21,7 +21,7 @@ DATA: dict[Task, tuple[dict[str, str], dict[str, Cells]]] = {
     TEXT: (REVIEW_INPUTS, REVIEW_SPLITS),
     TABULAR: (MEASURED_INPUTS, MEASURED_SPLITS),
 }
-CASES = [(TEXT, "ngram-linear"), (TEXT, "ngram-embedding"), (TABULAR, "linear"), (TABULAR, "mlp")]
+CASES = [(TEXT, "ngram-linear"), (TEXT, "ngram-embedding"), (TABULAR, "linear"), (TABULAR, "tabm")]
 LEAST = 0.75
 """Accuracy that each candidate reaches on the samples; the majority class is right for about 0.6."""
 
@@ -62,9 +62,9 @@ def test_the_same_data_recipe_and_seed_give_the_same_digest_in_another_run(cloud
     weights = set()
     for run_id in ("r1", "r2"):
         cloud.put_run(run_id, TABULAR, MEASURED_INPUTS, MEASURED_SPLITS)
-        assert cloud.job("train", run_id, "mlp") == 0
+        assert cloud.job("train", run_id, "tabm") == 0
         shutil.rmtree(cloud.root / "checkpoints")
-        assert cloud.job("package", run_id, "mlp") == 0
+        assert cloud.job("package", run_id, "tabm") == 0
         weights.add(objects.get("models", f"default/runs/{run_id}/candidates/mlp/weights.safetensors"))
         digests.add(cloud.json(f"default/runs/{run_id}/package.json")["digest"])
     assert len(weights) == 1
@@ -94,7 +94,7 @@ def test_another_seed_gives_other_weights(cloud: Cloud) -> None:
     weights = set()
     for seed in (7, 8):
         cloud.put_run(f"r{seed}", TABULAR, MEASURED_INPUTS, MEASURED_SPLITS, seed=seed)
-        assert cloud.job("train", f"r{seed}", "mlp") == 0
+        assert cloud.job("train", f"r{seed}", "tabm") == 0
         weights.add(objects.get("models", f"default/runs/r{seed}/candidates/mlp/weights.safetensors"))
     assert len(weights) == 2
 

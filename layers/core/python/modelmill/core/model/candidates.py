@@ -22,6 +22,7 @@ _CNN = Candidate(name="cnn", family="cnn")
 _LARGE_CNN = Candidate(name="large-cnn", family="cnn", hyperparameters={"width": 24, "side": 96, "passes": 320_000})
 _LOG_MEL_CNN = Candidate(name="log-mel-cnn", family="log-mel-cnn")
 _TABM = Candidate(name="tabm", family="tabm")
+_FUSION_LINEAR = Candidate(name="fusion-linear", family="fusion-linear")
 
 PRESETS: dict[Reads, dict[Preset, tuple[Candidate, ...]]] = {
     "text": {
@@ -36,7 +37,7 @@ PRESETS: dict[Reads, dict[Preset, tuple[Candidate, ...]]] = {
     },
     "image": {"fast": (_SMALL_CNN,), "balanced": (_CNN,), "quality": (_LARGE_CNN,)},
     "audio": {"fast": (_LOG_MEL_CNN,), "balanced": (_LOG_MEL_CNN,), "quality": (_LOG_MEL_CNN,)},
-    "mixed": {"fast": (), "balanced": (), "quality": ()},
+    "mixed": {"fast": (_FUSION_LINEAR,), "balanced": (_FUSION_LINEAR,), "quality": (_FUSION_LINEAR,)},
 }
 """What is read, then the preset."""
 

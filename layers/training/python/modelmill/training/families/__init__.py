@@ -55,7 +55,7 @@ FAMILIES = {
     "log-mel-cnn": "audio.LogMelCnn",
 }
 """Where each family is: its module is imported when a candidate names it."""
-ALONE = frozenset({"ngram-linear", "linear", "boosting"})
+ALONE = frozenset({"ngram-linear", "linear", "fusion-linear", "boosting"})
 """Families that have no use for several devices: they are no loops over a net."""
 
 

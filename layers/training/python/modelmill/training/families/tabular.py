@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelmill.training.bags import Bags
 from modelmill.training.convex import fit, predict
 from modelmill.training.families import Fitted, Settings
 from modelmill.training.logistic import SparseRows
@@ -93,7 +94,7 @@ class Linear:
                 run.progress(done, f"{bins} bins, penalty {l2:g}, validation loss {loss:.4f}")
                 least = min(least, loss)
                 if best is None or loss < best_loss:
-                    best, best_loss, settings = _filled(net, solution), loss, {"bins": bins, "l2": l2}
+                    best, best_loss, settings = filled(net, solution), loss, {"bins": bins, "l2": l2}
                 elif loss > least * _WORSE:
                     break
         if best is None:
@@ -107,7 +108,7 @@ class Linear:
         chosen = sorted(each["l2"] for each in settings if each["bins"] == bins)
         net, design, columns = self._problem(data, run, bins)
         solution = self._solved(design, data, run, columns * chosen[len(chosen) // 2], None)
-        return data.preprocess, _filled(net, solution)
+        return data.preprocess, filled(net, solution)
 
     def _problem(self, data: Prepared, run: Run, bins: int) -> tuple[TabularNet, SparseRows, Tensor]:
         """The net without weights, the rows that it is linear in, and each column's share of the penalty [F]."""
@@ -125,7 +126,8 @@ class Linear:
         return fit(rows, run.objective, data.train_target, l2, start, tolerance=tolerance)
 
 
-def _filled(net: TabularNet, solution: Tensor) -> TabularNet:
+def filled(net: TabularNet, solution: Tensor) -> TabularNet:
+    """The net with the weights [F, K] and, in the last row, the bias of what it is linear in."""
     width = len(net.weight)
     weights = {"weight": solution[:width], "table": solution[width:-1], "bias": solution[-1]}
     net.load_state_dict(net.state_dict() | {name: tensor.float() for name, tensor in weights.items()})
@@ -133,18 +135,27 @@ def _filled(net: TabularNet, solution: Tensor) -> TabularNet:
 
 
 @torch.no_grad()
-def _design(net: TabularNet, arrays: dict[str, Tensor]) -> SparseRows:
-    """Encoded numbers, then one column per category value: what the net is linear in."""
-    encoded = net.numbers(arrays["numbers"]).flatten(1)
-    width = encoded.shape[1]
-    taken = encoded != 0
+def encoded(net: TabularNet, arrays: dict[str, Tensor]) -> Bags:
+    """Encoded numbers, then one column per category value: what the net is linear in, without zeros."""
+    numbers = net.numbers(arrays["numbers"]).flatten(1)
+    width = numbers.shape[1]
+    taken = numbers != 0
     categories = arrays["categories"] + net.starts + width
     lengths = taken.sum(1) + categories.shape[1]
     offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
     used = torch.cat([taken, torch.ones_like(categories, dtype=torch.bool)], dim=1)
-    ids = torch.cat([torch.arange(width).expand(len(encoded), -1), categories], dim=1)[used]
-    values = torch.cat([encoded, torch.ones_like(categories, dtype=encoded.dtype)], dim=1)[used]
-    return SparseRows.of(ids, values, offsets, width + len(net.table))
+    ids = torch.cat([torch.arange(width).expand(len(numbers), -1), categories], dim=1)[used]
+    values = torch.cat([numbers, torch.ones_like(categories, dtype=numbers.dtype)], dim=1)[used]
+    return Bags(ids, values, offsets)
+
+
+def width_of(net: TabularNet) -> int:
+    """Columns of `encoded`."""
+    return len(net.weight) + len(net.table)
+
+
+def _design(net: TabularNet, arrays: dict[str, Tensor]) -> SparseRows:
+    return SparseRows.of(*encoded(net, arrays), width_of(net))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

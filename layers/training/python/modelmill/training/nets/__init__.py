@@ -15,7 +15,7 @@ from modelmill.training.nets.tabular import TabMNet, TabularNet
 from modelmill.training.nets.trees import TreesNet
 
 KINDS: dict[str, type[Net]] = {
-    net.kind: net for net in (EncoderNet, EnsembleNet, NgramNet, TabularNet, TabMNet, TreesNet, ImageNet, AudioNet)
+    net.kind: net for net in (EncoderNet, EnsembleNet, FusionNet, NgramNet, TabularNet, TabMNet, TreesNet, ImageNet, AudioNet)
 }
 
 
