@@ -7,6 +7,7 @@ import pytest
 
 from modelmill.aws import objects
 from modelmill.aws.records import pipelines
+from modelmill.core.model.prices import SPOT_SHARE
 from tests.contract.world import MODELS, event, load_function
 
 STATE = event("model/select")
@@ -18,8 +19,8 @@ def put(candidate: str, name: str, document: object) -> None:
     objects.put(MODELS, key, json.dumps(document).encode())
 
 
-def result(candidate: str, loss: float, parameters: int = 10) -> None:
-    put(candidate, "result", {"candidate": candidate, "loss": loss, "parameters": parameters})
+def result(candidate: str, loss: float, **more: object) -> None:
+    put(candidate, "result", {"candidate": candidate, "loss": loss, "parameters": 10, "train_seconds": 1_800, **more})
 
 
 def run() -> dict[str, Any]:
@@ -39,7 +40,19 @@ def test_the_smaller_loss_wins() -> None:
     assert (answer["status"], answer["candidate"]) == ("ok", EMBEDDING)
     assert [row["candidate"] for row in answer["leaderboard"]] == [EMBEDDING, LINEAR]
     assert run() == answer
-    assert stages()["select", None]["message"] == f"{EMBEDDING} wins with a validation log loss of 0.3000"
+    assert answer["runner_up"] == LINEAR
+    assert answer["spent"] == {"seconds": 3_600.0, "dollars": pytest.approx(0.736 * SPOT_SHARE, abs=1e-4)}
+    told = stages()["select", None]
+    assert told["message"] == f"{EMBEDDING} wins with a validation log loss of 0.3000, before {LINEAR} with 0.4000"
+    assert told["detail"]["runner_up"] == LINEAR
+
+
+def test_a_job_of_the_same_study_is_no_runner_up() -> None:
+    result(LINEAR, 0.4, study="s", trials=9, interval=[0.3, 0.5])
+    result(EMBEDDING, 0.3, study="s", trials=9)
+    answer = run()
+    assert (answer["candidate"], answer["runner_up"]) == (EMBEDDING, None)
+    assert answer["leaderboard"][1]["interval"] == [0.3, 0.5]
 
 
 def test_a_candidate_whose_job_was_killed_loses_and_says_so() -> None:

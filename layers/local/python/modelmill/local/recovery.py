@@ -182,7 +182,7 @@ def _register_again(spec: dict[str, Any]) -> str:
     """Run the workflow's own last stages once more: they read everything else from S3."""
     state = {key: spec[key] for key in ("run_id", "tenant", "dataset")}
     candidates = [one["name"] for one in spec["candidates"]]
-    state["preprocess"] = {"model": spec["model"], "candidates": candidates}
+    state["preprocess"] = {"model": spec["model"], "candidates": candidates, "compute": spec["recipe"]["compute"]}
     state["train"] = [{"candidate": name} for name in candidates]
     functions = [one["FunctionName"] for one in client("lambda").list_functions()["Functions"]]
     for stage in ("select", "register", "deploy"):

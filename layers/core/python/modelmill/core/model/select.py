@@ -75,3 +75,10 @@ def runner_up(ranked: list[CandidateResult]) -> CandidateResult | None:
     """The best of a leaderboard that is not the winner, nor of the winner's study; None if there is none."""
     others = [result for result in ranked[1:] if result.failure is None]
     return next((result for result in others if result.study is None or result.study != ranked[0].study), None)
+
+
+def verdict(winner: CandidateResult, second: CandidateResult | None) -> str:
+    """One line for people."""
+    measure = winner.measure.replace("_", " ")
+    text = f"{winner.candidate} wins with a validation {measure} of {winner.loss:.4f}"
+    return text if second is None else f"{text}, before {second.candidate} with {second.loss:.4f}"
