@@ -88,8 +88,9 @@ class ServeStack(Stack):
                 *grants.records(
                     data.table, "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"
                 ),
-                *grants.read(data.data, grants.DATASETS),
                 # What a presigned link may do is what its signer may do.
+                *grants.read(data.data, grants.DATASETS),
+                *grants.read(data.models, grants.RUNS),
                 *grants.read(data.uploads, grants.UPLOADS, versions=True),
                 *grants.write(data.uploads, grants.UPLOADS),
                 *grants.resume(data.uploads, grants.UPLOADS),

@@ -36,7 +36,7 @@ def store(card: bytes = b"# reviews") -> str:
         objects.put(MODELS, f"default/packages/{manifest.digest}/{name}", data)
     document = canonical_json(manifest.model_dump(mode="json"))
     objects.put(MODELS, f"default/packages/{manifest.digest}/{MANIFEST}", document)
-    metrics = {"accuracy": ACCURACY, "confusion": [[1, 0], [0, 1]], "per_class": [{}, {}]}
+    metrics = {"accuracy": ACCURACY, "confusion": [[1, 0], [0, 1]], "per_class": [{}, {}], "curves": [{}]}
     packaged = {"digest": manifest.digest, "metrics": metrics, "optimise": {"kept": True}, "parity": {"rows": 8}}
     objects.put(MODELS, f"default/runs/{STATE['run_id']}/package.json", json.dumps(packaged).encode())
     return manifest.digest

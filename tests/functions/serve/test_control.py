@@ -222,6 +222,20 @@ def test_models_versions_and_traffic_are_shown(control: Control) -> None:
     assert [each["version"] for each in control("GET", "/v1/models/m/versions")[1]["versions"]] == ["2", "1"]
     assert control("GET", "/v1/models/m/versions/1")[1]["digest"] == "d1"
     assert control.error("GET", "/v1/models/m/versions/7")[:2] == (404, "not_found")
+    assert control.error("GET", "/v1/models/m/versions/7/report")[:2] == (404, "not_found")
+
+
+def test_the_report_of_a_version_is_a_link_to_its_run(control: Control, tmp_path: Path) -> None:
+    put_versions(1)
+    page = tmp_path / "report.html"
+    page.write_bytes(b"<!DOCTYPE html>")
+    objects.upload("models", "default/runs/run-1/report.html", page)
+    report = requests.get(control("GET", "/v1/models/m/versions/1")[1]["links"]["report"], timeout=5)
+    assert (report.content, report.headers["Content-Type"]) == (b"<!DOCTYPE html>", "text/html; charset=utf-8")
+    reply = control.send("GET", "/v1/models/m/versions/1/report")
+    assert reply["statusCode"] == 307
+    headers = {**reply.get("headers", {}), **{k: v[0] for k, v in reply.get("multiValueHeaders", {}).items()}}
+    assert requests.get(headers["location"], timeout=5).content == b"<!DOCTYPE html>"
 
 
 def test_the_route_moves_and_keeps_its_history(control: Control) -> None:

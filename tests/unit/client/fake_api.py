@@ -126,6 +126,7 @@ class FakeApi:
 
     def _models(self, method: str, path: list[str], body: Any) -> tuple[int, Any]:
         version = {"version": "1", "digest": "d" * 64, "metrics": METRICS, "candidate": "ngram-linear"}
+        version["links"] = {"report": f"{self.base}/storage/m/1/report.html"}
         version["created"] = "2026-11-24T16:03:01.209Z"
         if not path:
             return 200, {"models": [{"name": "m", "route": self.route}]}
@@ -141,7 +142,9 @@ class FakeApi:
             return 200, {"predictions": rows, "model": "m", "version": "1"}
         if path[-1] == "versions":
             return 200, {"versions": [version]}
-        return 200, {"name": "m", "route": self.route, **self.route}
+        if path[1:] == ["versions", "1"]:
+            return 200, version
+        return 200, {"name": "m", "route": self.route, "latest": "1", **self.route}
 
     def _run(self, key: str) -> dict[str, Any]:
         """A run that is seen once under way before it ends."""

@@ -136,6 +136,16 @@ def test_a_report_is_saved(api: FakeApi, tmp_path: Path, monkeypatch: pytest.Mon
     assert "modelmill report" not in modelmill("show", "nope").stdout
 
 
+@pytest.mark.usefixtures("api")
+def test_the_report_of_a_model_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    expected = {"model": "m", "version": "1", "path": "m-model-1.html"}
+    assert ok("report", "m", "--model") == expected
+    assert ok("report", "m", "1", "-m") == expected
+    assert Path("m-model-1.html").read_bytes() == b"<!DOCTYPE html>"
+    assert json.loads(modelmill("report", "none", "-m", "--json").stdout)["error"]["code"] == "not_found"
+
+
 def test_tables_fit_a_terminal_of_80_columns(api: FakeApi, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     ok("push", str(file), "--name", "d", "--wait")

@@ -3,15 +3,17 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
+from fastapi.responses import RedirectResponse
 from pydantic import Field
 
 from control_api.body import Body
 from control_api.caller import CallerDep
-from modelmill.aws import removal
+from modelmill.aws import objects, removal
 from modelmill.aws.records import models
+from modelmill.aws.settings import settings
 from modelmill.core.errors import Conflict, ModelmillError, NotFound
 from modelmill.core.model.registration import READY
-from modelmill.core.names import check_name
+from modelmill.core.names import REPORT, check_name, run_prefix
 from modelmill.core.serve.route import Route
 
 router = APIRouter(tags=["models"])
@@ -65,8 +67,15 @@ def list_versions(model: str, caller: CallerDep) -> dict[str, Any]:
 
 @router.get("/models/{model}/versions/{version}")
 def get_version(model: str, version: str, caller: CallerDep) -> dict[str, Any]:
-    """A version: digest, metrics, where it came from."""
-    return _found_version(caller.tenant, check_name("model", model), version)
+    """A version: digest, metrics, where it came from, and a link to its report."""
+    found = _found_version(caller.tenant, check_name("model", model), version)
+    return found | {"links": {"report": _report(caller.tenant, found)}}
+
+
+@router.get("/models/{model}/versions/{version}/report", status_code=307, response_class=RedirectResponse)
+def get_report(model: str, version: str, caller: CallerDep) -> str:
+    """The version's report, a page of HTML: a redirect to where it lies in S3."""
+    return _report(caller.tenant, _found_version(caller.tenant, check_name("model", model), version))
 
 
 @router.delete("/models/{model}/versions/{version}")
@@ -81,6 +90,10 @@ def delete_version(model: str, version: str, caller: CallerDep) -> dict[str, Any
         )
     removal.remove_model_version(caller.tenant, found["name"], document, caller.key_name)
     return {"deleted": document["version"]}
+
+
+def _report(tenant: str, version: dict[str, Any]) -> str:
+    return objects.presigned_get(settings().models_bucket, run_prefix(tenant, version["run_id"]) + REPORT)
 
 
 def _found_version(tenant: str, model: str, version: str) -> dict[str, Any]:

@@ -104,14 +104,16 @@ class Modelmill:
     def report(self, dataset: str, version: str | None = None) -> tuple[str, bytes]:
         """A version (the latest if None) and its data report, a page of HTML."""
         version = version or str(self.dataset(dataset)["latest"])
-        link = self.dataset_version(dataset, version)["links"]["report"]
+        return version, self._page(self.dataset_version(dataset, version)["links"]["report"])
+
+    def _page(self, link: str) -> bytes:
         try:
             response = self._storage.get(link)
         except httpx.TransportError as error:
             raise ModelmillError("unreachable", f"the report could not be fetched: {error}", status=503) from error
         if not response.is_success:
             raise error_of(response)
-        return version, response.content
+        return response.content
 
     # --- pipelines
 
@@ -168,6 +170,11 @@ class Modelmill:
     def version(self, name: str, version: str) -> Document:
         """One version of a model."""
         return self._http.call("GET", f"/v1/models/{_part(name)}/versions/{_part(version)}")
+
+    def model_report(self, name: str, version: str | None = None) -> tuple[str, bytes]:
+        """A version (the newest if None) and its report, a page of HTML: how good it is, and where not."""
+        version = version or str(self.model(name)["latest"])
+        return version, self._page(self.version(name, version)["links"]["report"])
 
     def route(self, name: str) -> Document:
         """How a model's traffic is shared."""

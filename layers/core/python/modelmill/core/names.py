@@ -12,6 +12,8 @@ DEFAULT_TENANT = "default"
 RECIPE_FILE = "recipe.yaml"
 SCRATCH_TAG = ("modelmill", "scratch")
 """Name and value of the tag of objects that a rule of their bucket removes after some days."""
+REPORT = "report.html"
+"""The page about a model in the folder of its run."""
 MARKER_FILE = "upload.json"
 """Names the files of an upload of several; its arrival says that they are all there."""
 # Letters and digits of any script, so that a Chinese name is a name; nothing that a key, a URL path or a shell reads.
@@ -145,7 +147,7 @@ def scratch_prefix(tenant: str, dataset: str, run_id: str = "") -> str:
 
 
 def run_prefix(tenant: str, run_id: str) -> str:
-    """Folder of one pipeline run in the models bucket: spec.json, candidates/, package.json, failure.json."""
+    """Folder of a run in the models bucket: spec.json, candidates/, package.json, report.html, failure.json."""
     return f"{tenant}/runs/{run_id}/"
 
 

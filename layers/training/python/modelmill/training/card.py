@@ -114,7 +114,7 @@ def _limits(spec: RunSpec) -> list[str]:
     kinds = {"boolean": "category", "date": "number"}
     ends = dict.fromkeys(_ENDS.get(kinds.get(column.kind, column.kind)) for column in spec.inputs)
     groups = (
-        "- Scores by group are those of the slices above: do they hold for the people it decides on?"
+        "- Scores by group are those of the slices above: do they hold for those it decides on?"
         if spec.recipe.evaluation.slices
         else "- No column of groups of people was named (`evaluation: {slices: […]}`): check fairness before it decides "
         "about people."

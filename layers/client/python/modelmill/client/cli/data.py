@@ -1,11 +1,11 @@
-"""runs, show, report: names in; pipeline runs, their stages and reports of the data out."""
+"""runs, show, report: names in; pipeline runs, their stages, reports of data and models out."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from modelmill.client.cli.output import Json, console, emit, errors, table
+from modelmill.client.cli.output import Json, console, emit, errors, headline, table
 from modelmill.client.types import Run, Stage
 from modelmill.core.errors import ModelmillError
 
@@ -36,25 +36,27 @@ def show(run: Annotated[str, typer.Argument(help="The run's id.")], as_json: Jso
 
 
 def report(
-    name: Annotated[str, typer.Argument(help="The data set.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="The data set, or the model.", show_default=False)],
     version: Annotated[str | None, typer.Argument(help="Its version; the latest if none.", show_default=False)] = None,
+    *,
+    model: Annotated[bool, typer.Option("--model", "-m", help="The report of a model, not of a data set.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the page here, not to NAME-VERSION.html.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Save the report of a data set as a page of HTML: what was read, what is in it, what to look at."""
+    """Save a report as a page of HTML: what is in a data set, or with --model how good a model is; what to look at."""
     with errors(as_json):
         from modelmill.client.api import Modelmill
 
         with Modelmill() as mill:
-            version, page = mill.report(name, version)
-        path = output or Path(f"{name}-{version}.html")
+            version, page = mill.model_report(name, version) if model else mill.report(name, version)
+        path = output or Path(f"{name}-{'model-' if model else ''}{version}.html")
         try:
             path.write_bytes(page)
         except OSError as error:
             raise ModelmillError("no_file", f"{path} cannot be written: {error.strerror}") from error
-        body = {"dataset": name, "version": version, "path": str(path)}
+        body = {"model" if model else "dataset": name, "version": version, "path": str(path)}
         emit(as_json, body, lambda: console().print(str(path), markup=False))
 
 
@@ -76,6 +78,9 @@ def show_run(run: Run) -> None:
             out.print(f"hint: {run.reason['hint']}", markup=False)
     if run.model:
         out.print(f"model: {_model(run)}", markup=False)
+        for name, score in headline(run.model.get("metrics") or {}):
+            out.print(f"  {name}: {score}", markup=False)
+        out.print(f"report of the model: modelmill report --model {run.model.get('name')} {run.model.get('version')}")
 
 
 def stage_name(stage: Stage) -> str:

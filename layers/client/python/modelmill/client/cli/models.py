@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from modelmill.client.cli.output import Json, console, emit, errors, note, table
+from modelmill.client.cli.output import Json, console, emit, errors, headline, note, table
 from modelmill.core.errors import ModelmillError
 
 Name = Annotated[str, typer.Argument(help="The model.", show_default=False)]
@@ -149,7 +149,13 @@ def _read(path: Path | None) -> list[dict[str, Any]]:
 
 
 def _show_answer(answer: dict[str, Any]) -> None:
-    table(("label", "score"), [(one["label"], f"{one['score']:.4f}") for one in answer["predictions"]])
+    found = answer["predictions"]
+    if found and "value" in found[0]:
+        table(("value",), [(f"{one['value']:.6g}",) for one in found])
+    elif found and "labels" in found[0]:
+        table(("labels",), [(", ".join(one["labels"]),) for one in found])
+    else:
+        table(("label", "score"), [(one["label"], f"{one['score']:.4f}") for one in found])
     note(f"answered by {answer['model']} version {answer['version']}")
 
 
@@ -159,16 +165,17 @@ def _show_model(model: dict[str, Any], versions: list[dict[str, Any]]) -> None:
     rows = [
         (
             one["version"],
-            _accuracy(one.get("metrics") or {}),
+            _score(one.get("metrics") or {}),
             one.get("candidate"),
             one["digest"][:12],
             str(one.get("created", ""))[:16].replace("T", " "),
         )
         for one in versions
     ]
-    table(("version", "accuracy (95 %)", "candidate", "digest", "created (UTC)"), rows)
+    first = next((name for one in versions for name, _ in headline(one.get("metrics") or {})), "score")
+    table(("version", f"{first} (95 %)", "candidate", "digest", "created (UTC)"), rows)
 
 
-def _accuracy(metrics: dict[str, Any]) -> str | None:
-    found = metrics.get("accuracy")
-    return f"{found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]" if isinstance(found, dict) else None
+def _score(metrics: dict[str, Any]) -> str | None:
+    """The first of the headline: accuracy, micro F1 or explained variance."""
+    return next((score for _, score in headline(metrics)), None)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -75,3 +75,14 @@ def fail(as_json: bool, error: ModelmillError) -> NoReturn:
         if error.hint:
             note(f"hint: {error.hint}")
     raise typer.Exit(1)
+
+
+def headline(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The scores of a version that are looked at first, each with its 95 % interval."""
+    names = metrics.get("headline") or ["accuracy"]  # versions of earlier releases name none
+    scores = [(name.replace("_", " "), metrics[name]) for name in names if isinstance(metrics.get(name), dict)]
+    return [(name, f"{_score(one['value'])} [{_score(one['low'])}, {_score(one['high'])}]") for name, one in scores]
+
+
+def _score(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.6g}"

@@ -8,8 +8,9 @@ from modelmill.core.model.package import Manifest
 
 READY = "READY"
 """The status of a version that may get traffic."""
-# They grow with the classes, beyond what a DynamoDB item or a workflow's state holds; the package has them.
-_LARGE_METRICS = ("confusion", "per_class")
+_SMALL = ("answers", "test_rows", "headline", "majority_baseline", "baseline", "warnings")
+"""What is kept of metrics beside the scores. The rest grows with classes and slices, beyond what a DynamoDB item or a
+workflow's state holds; the package has it."""
 
 
 def version_record(
@@ -24,7 +25,8 @@ def version_record(
         "status": READY,
         "candidate": manifest.candidate,
         "leaderboard": list(leaderboard),
-        "metrics": {name: value for name, value in packaged["metrics"].items() if name not in _LARGE_METRICS},
+        "metrics": kept_metrics(packaged["metrics"]),
+        "champion": packaged.get("champion"),
         "optimise": packaged["optimise"],
         "parity": packaged["parity"],
         "dataset": manifest.dataset,
@@ -34,4 +36,13 @@ def version_record(
         "signature": json.loads(files["signature.json"]),
         "labels": json.loads(files["labels.json"]),
         "size_bytes": sum(map(len, files.values())),
+    }
+
+
+def kept_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores with their intervals, the constant answer's and the warnings: a few kilobytes."""
+    return {
+        name: value
+        for name, value in metrics.items()
+        if name in _SMALL or (isinstance(value, dict) and value.keys() == {"value", "low", "high"})
     }

@@ -124,6 +124,8 @@ def _verdict(facts: Facts) -> str:
         said = f"It is right in {right} of the test rows; always answering the most frequent class in {constant}."
     if is_no_better(metrics):
         return said + " The test rows do not show that it is better than that constant answer."
+    if facts.champion and facts.champion.get("verdict") == "worse":
+        return said + f" But version {facts.champion['version']}, which serves now, is better."
     if any(one["code"] in SERIOUS for one in metrics["warnings"]):
         return said + " Before trusting this, read the warnings below."
     return said + " It is clearly better than that constant answer."

@@ -131,7 +131,8 @@ def whisker(score: dict[str, float], low: float, high: float) -> Markup:
     )
     shape = Markup(
         '<svg class="whisker" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
-        '<rect class="track" y="4" width="100" height="2"/><rect class="span" x="{:.1f}" y="2.5" width="{:.1f}" height="5"/>'
+        '<rect class="track" y="4" width="100" height="2"/>'
+        '<rect class="span" x="{:.1f}" y="2.5" width="{:.1f}" height="5"/>'
         '<rect class="mark" x="{:.1f}" width="1.2" height="10"/></svg>'
     )
     return shape.format(left, max(0.5, right - left), min(98.8, max(0.0, middle - 0.6)))
