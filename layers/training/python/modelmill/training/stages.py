@@ -16,6 +16,7 @@ from modelmill.core.names import REPORT
 from modelmill.serving.features import Features
 from modelmill.training import parallel
 from modelmill.training.checkpoints import Checkpoints
+from modelmill.training.evaluate.evidence import Evidence, columns_of, sliced
 from modelmill.training.families import ALONE
 from modelmill.training.job import Job
 from modelmill.training.nets import Model, config_of, net_of
@@ -28,7 +29,7 @@ WEIGHTS, NET, PREPROCESS, RESULT = "weights.safetensors", "net.json", "preproces
 HISTORY = "history.json"
 """Losses and learning rate of every epoch of every loop of the candidate."""
 OUTPUTS = "outputs.safetensors"
-"""Raw outputs [n, K] of rows that the fits did not learn from, and their places [n]."""
+"""Raw outputs [n, K] of rows that the fits did not learn from, their places [n] and what is true of them."""
 
 
 def read_spec(job: Job) -> RunSpec:
@@ -71,6 +72,7 @@ def train(job: Job, spec: RunSpec) -> None:
             return
         tensors = {name: tensor.contiguous() for name, tensor in trained.net.state_dict().items()}
         outputs = {"raw": trained.raw.contiguous(), "places": torch.from_numpy(trained.places)}
+        outputs["target"] = torch.from_numpy(trained.target)
         calibration = {"scale": trained.calibration.scale, "shift": trained.calibration.shift}
         net = config_of(trained.net) | {"calibration": calibration}
         for name, data in (
@@ -141,7 +143,7 @@ def package(job: Job, spec: RunSpec) -> None:
             card=card(spec, candidate.family, measured, report["chosen"]),
         )
         digest = store(job.bucket, spec.tenant, manifest_of(spec, candidate.name, files), files)
-        outcome = {"digest": digest, "candidate": candidate.name, "metrics": measured}
+        outcome: dict[str, Any] = {"digest": digest, "candidate": candidate.name, "metrics": measured}
         champion = against_champion(answers, test, spec, job.channel)
         outcome |= {"optimise": report, "parity": parity, "champion": champion}
         page = render(Facts(spec, candidate.name, measured, board, report, champion))
@@ -156,9 +158,8 @@ def _board(job: Job) -> list[CandidateResult]:
     return leaderboard([CandidateResult.model_validate_json(objects.get(job.bucket, key)) for key in keys])
 
 
-def _evidence(job: Job, spec: RunSpec, model: Model) -> "Evidence":
-    from modelmill.training.evaluate.evidence import Evidence, columns_of, sliced
-
+def _evidence(job: Job, spec: RunSpec, model: Model) -> Evidence:
+    """What the evaluation knows beside the answers; the test split is in the job's channel."""
     result = CandidateResult.model_validate_json(objects.get(job.bucket, job.candidate_prefix + RESULT))
     return Evidence(columns_of(job.channel, "test", spec, sliced(spec)), model.calibration.scale, result)
 
