@@ -21,6 +21,9 @@ from tests.unit.model import samples
 from tests.unit.model.judging import softmax, spec_of
 from tests.unit.model.world import Cloud
 
+HISTORY = [
+    {"part": "all rows", "epoch": epoch, "training_loss": 1 / epoch, "validation_loss": 0.5} for epoch in (1, 2, 3)
+]
 NAMES = ["体育", "<script>alert(1)</script>", "c|d"]
 VOID = {"meta", "link", "img", "br"}
 
@@ -132,7 +135,7 @@ def _facts(kind: str) -> Facts:
     rows = Rows({}, truth)
     optimise = {"chosen": "float32", "why": "fine", "float32": {"bytes": 5_000, "score": 0.9, "row_ms": 0.2}}
     champion = {"version": "4", "may_have_seen_test_rows": True} | compare(answers, answers, rows, spec)
-    return Facts(spec, "a", metrics(answers, rows, spec, evidence), board, optimise, champion)
+    return Facts(spec, "a", metrics(answers, rows, spec, evidence), board, optimise, champion, HISTORY)
 
 
 @pytest.mark.parametrize("kind", ["classification", "multilabel", "regression"])
@@ -143,7 +146,16 @@ def test_the_report_is_one_safe_page_with_all_that_was_found(kind: str) -> None:
     parsed = read(page)
     assert "script" not in parsed.tags
     assert not re.search(rb'(src|href)="(?!data:)', page)
-    for words in ("What to look at", "Candidates", "All scores", "Where it is weak", "北京", "version 4", "float32"):
+    for words in (
+        "What to look at",
+        "Candidates",
+        "All scores",
+        "Learning",
+        "Where it is weak",
+        "北京",
+        "version 4",
+        "float32",
+    ):
         assert words in parsed.text
     assert "not clearly different from" in parsed.text
     if kind == "regression":

@@ -116,8 +116,8 @@ def _limits(spec: RunSpec) -> list[str]:
     groups = (
         "- Scores by group are those of the slices above: do they hold for those it decides on?"
         if spec.recipe.evaluation.slices
-        else "- No column of groups of people was named (`evaluation: {slices: […]}`): check fairness before it decides "
-        "about people."
+        else "- No column of groups of people was named (`evaluation: {slices: […]}`): check fairness before it decides"
+        " about people."
     )
     return [
         *[f"- {end}" for end in ends if end],

@@ -146,7 +146,8 @@ def package(job: Job, spec: RunSpec) -> None:
         outcome: dict[str, Any] = {"digest": digest, "candidate": candidate.name, "metrics": measured}
         champion = against_champion(answers, test, spec, job.channel)
         outcome |= {"optimise": report, "parity": parity, "champion": champion}
-        page = render(Facts(spec, candidate.name, measured, board, report, champion))
+        history = json.loads(objects.get(job.bucket, job.candidate_prefix + HISTORY))
+        page = render(Facts(spec, candidate.name, measured, board, report, champion, history))
         objects.put(job.bucket, job.prefix + REPORT, page, "text/html; charset=utf-8")
         objects.put(job.bucket, job.prefix + "package.json", canonical_json(outcome), "application/json")
         progress.done(f"{report['why']}; package {digest[:12]}", **report)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from modelmill.frames.report import charts, wording
 from modelmill.training.evaluate import TITLES, is_no_better
 from modelmill.training.report import plots
 
-_CLASSES, _SLICES, _PAIRS, _WORST = 100, 25, 15, 10
+_CLASSES, _SLICES, _PAIRS, _WORST, _FITS = 100, 25, 15, 10, 6
 _SHADES = 5
 SERIOUS = {"no_better", "too_good", "gap"}
 WARNINGS = {
@@ -42,6 +43,8 @@ class Facts:
     board: Sequence[CandidateResult] = ()
     optimise: Mapping[str, Any] | None = None
     champion: Mapping[str, Any] | None = None
+    history: Sequence[Mapping[str, Any]] = ()
+    """Each epoch of the candidate's fits: `part`, `epoch`, `training_loss`, `validation_loss` if there is one."""
 
 
 def render(facts: Facts) -> bytes:
@@ -74,6 +77,7 @@ def render(facts: Facts) -> bytes:
         variants=_variants(facts.optimise),
         optimise=facts.optimise,
         champion=facts.champion,
+        learning=_learning(facts.history),
         training=facts.spec.recipe.model_dump(mode="json", exclude_unset=True),
     )
     return page.encode("utf-8", "replace")
@@ -150,6 +154,22 @@ def _board(facts: Facts) -> list[dict[str, Any]]:
         }
         for one in facts.board
     ]
+
+
+def _learning(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Losses by epoch of each fit that has more than one epoch, at most `_FITS` of them."""
+    fits: dict[str, list[Mapping[str, Any]]] = {}
+    for epoch in history:
+        fits.setdefault(str(epoch["part"]), []).append(epoch)
+    found = []
+    for name, epochs in fits.items():
+        lines = [
+            [[one["epoch"] for one in epochs if key in one], [one[key] for one in epochs if key in one]]
+            for key in ("training_loss", "validation_loss")
+        ]
+        if len(epochs) > 1 and all(isfinite(loss) for line in lines for loss in line[1]):
+            found.append({"name": name, "lines": [line for line in lines if line[0]]})
+    return found[:_FITS]
 
 
 def _range(board: Sequence[CandidateResult]) -> tuple[float, float]:

@@ -92,6 +92,15 @@ def curve(lines: Sequence[Sequence[Sequence[float]]], labels: tuple[str, str], *
     return frame.picture(f"{labels[1]} by {labels[0]}")
 
 
+def losses(lines: Sequence[Sequence[Sequence[float]]]) -> Markup:
+    """Losses by epoch: of the rows that are learnt from, and of others."""
+    epochs, values = [x for line in lines for x in line[0]], [y for line in lines for y in line[1]]
+    frame = Frame((min(epochs), max(epochs)), _padded(values), ("epoch", "loss"))
+    for place, (xs, ys) in enumerate(lines):
+        frame.line(xs, ys, f"tone{place}")
+    return frame.picture("Loss by epoch")
+
+
 def reliability(bins: Sequence[dict[str, float]]) -> Markup:
     """What was said against what was found, dots as large as nothing but readable: bins have equally many rows."""
     frame = Frame((0, 1), (0, 1), ("probability that was said", "share that came true"))
