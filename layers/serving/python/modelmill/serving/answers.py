@@ -1,6 +1,6 @@
 """What a model's scores mean: scores of rows in, predictions for people and names for machines out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,13 @@ TAG_THRESHOLD = 0.5
 
 
 class Answers:
-    """One class of several (`label`), any number of tags (`labels`), or a measure (`value`), by the signature."""
+    """What the signature's first output says: one class of several (`label`), any number of tags (`labels`), a measure
+    (`value`), or a vector (`embedding`)."""  # noqa: D205, D209
 
-    def __init__(self, outputs: Sequence[str], labels: list[str]) -> None:
-        self.word = outputs[0]
+    def __init__(self, outputs: Sequence[Mapping[str, Any]], labels: list[str]) -> None:
+        self.word: str = outputs[0]["name"]
         self.labels = labels
-        self.width = 1 if self.word == "value" else len(labels)
+        self.width: int = {"value": 1, "embedding": outputs[0]["shape"][-1]}.get(self.word, len(labels))
 
     def words(self, scores: Scores) -> list[str]:
         """The class of each row, or its tags joined."""
@@ -27,8 +28,10 @@ class Answers:
         return [TAG_SEPARATOR.join(self._tags(row)) for row in scores.tolist()]
 
     def predictions(self, scores: Scores) -> list[dict[str, Any]]:
-        """A class `{"label", "score", "scores"}`, tags `{"labels", "scores"}` or a measure `{"value"}` for each row."""
+        """A row's class `{"label", "score", "scores"}`, tags `{"labels", "scores"}`, `{"value"}` or `{"embedding"}`."""
         rows = scores.tolist()
+        if self.word == "embedding":
+            return [{"embedding": row} for row in rows]
         if self.word == "value":
             return [{"value": row[0]} for row in rows]
         if self.word == "labels":

@@ -40,7 +40,7 @@ class Model:
             json.loads((folder / name).read_bytes()) for name in ("signature.json", "preprocess.json", "labels.json")
         )
         self.signature: dict[str, Any] = signature
-        self.answers = Answers([tensor["name"] for tensor in signature["outputs"]], labels)
+        self.answers = Answers(signature["outputs"], labels)
         self._features = Features(preprocess)
         self.fields = tuple(
             Field(tensor["name"], tensor["datatype"] != "BYTES", self._features.media.get(tensor["name"]))

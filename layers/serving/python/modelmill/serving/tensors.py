@@ -105,14 +105,15 @@ def _flat(data: object, where: str) -> list[object]:
 def answer(request: Mapping[str, Any], answers: Answers, scores: NDArray[np.float32]) -> list[dict[str, Any]]:
     """The outputs that were asked for (all if none were named): those of the signature."""
     rows, width = scores.shape
-    outputs: dict[str, tuple[str, list[int], Callable[[], Any]]] = (
-        {"value": ("FP32", [rows], lambda: scores[:, 0])}
-        if answers.word == "value"
-        else {
-            answers.word: ("BYTES", [rows], lambda: answers.words(scores)),
-            "probabilities": ("FP32", [rows, width], lambda: scores),
-        }
-    )
+    floats: dict[str, tuple[str, list[int], Callable[[], Any]]] = {
+        "value": ("FP32", [rows], lambda: scores[:, 0]),
+        "embedding": ("FP32", [rows, width], lambda: scores),
+    }
+    if answers.word in floats:
+        outputs = {answers.word: floats[answers.word]}
+    else:
+        words = ("BYTES", [rows], lambda: answers.words(scores))
+        outputs = {answers.word: words, "probabilities": ("FP32", [rows, width], lambda: scores)}
     return [
         {"name": name, "datatype": datatype, "shape": shape, "data": data()}
         for name, (datatype, shape, data) in ((name, outputs[name]) for name in asked(request, outputs))

@@ -1,8 +1,8 @@
 """The family of pretrained encoders: texts and a folder of weights in; the encoder, fine-tuned, with a head out.
 
 After Devlin et al. 2019, §4.1 and §A.3: a linear head on the encoder's pooled states, AdamW, warm-up and linear decay,
-few epochs. Word pieces and the lower layers stay as they are: they hold what a few thousand rows can only blur, and a
-third of the arithmetic goes with them.
+few epochs. The vectors of word pieces stay as they are: they are half of a small encoder's weights, most of them are in
+no row that is learnt from, and those that are would move away from their synonyms.
 """
 
 import math
@@ -19,6 +19,7 @@ from modelmill.training.batches import by_length
 from modelmill.training.families import Fitted, Settings
 from modelmill.training.loop import Loop
 from modelmill.training.nets.encoder import EncoderNet
+from modelmill.training.objective import Objective
 from modelmill.training.pretrained import Pretrained, load
 from modelmill.training.rows import Rows
 from modelmill.training.run import Run
@@ -27,6 +28,7 @@ _MOST_UNKNOWN = 0.1
 """Share of pieces that the vocabulary may not know: rare signs are one in a hundred, a foreign script every second."""
 _HEAD = 10.0
 """The head begins at random, the encoder near its end: it learns that much faster."""
+_MOST_EPOCHS = 10
 _PASS = 64
 """Rows at a time where nothing is learnt."""
 
@@ -56,18 +58,20 @@ class _Texts(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Encoder:
-    """A pretrained encoder, fine-tuned; `frozen` is the share of its layers, from below, that stay as they are.
+    """A pretrained encoder, fine-tuned; the lowest `frozen` of its layers stay as they are, too.
 
-    `max_length` is the most pieces of a row that are read. On a CPU no more is computed than `cpu_teraflops` (10^12
-    multiplications and additions): for that, first epochs are left out, then rows are drawn.
+    Few rows are learnt more often than `epochs` times, towards `steps` steps (Mosbach et al. 2021), but not more than
+    ten times. `max_length` is the most pieces of a row that are read. On a CPU no more is computed than `cpu_teraflops`
+    (10^12 operations): for that, first epochs are left out, then rows are drawn.
     """
 
-    epochs: int = 3
+    epochs: int = 2
+    steps: int = 400
     batch: int = 32
     learning_rate: float = 1e-4
     weight_decay: float = 1e-2
     dropout: float = 0.1
-    frozen: float = 1 / 3
+    frozen: int = 0
     max_length: int = 128
     cpu_teraflops: float = 64.0
     costly: ClassVar[bool] = True
@@ -93,7 +97,7 @@ class Encoder:
             return run.objective.loss(net(texts.batch(chosen)).float(), target[chosen])
 
         def validate() -> float:
-            return run.objective.scores(_answers(net, held_out), held_out_target)[run.objective.measure]
+            return _calibrated_loss(_answers(net, held_out), held_out_target, run.objective)
 
         self._loop(epochs, run).fit(net, len(rows), loss_of, validate, run, lengths=texts.lengths[rows])
         return Fitted(preprocess, net.cpu(), _answers(net, _on_cpu(held_out)), {})
@@ -114,7 +118,7 @@ class Encoder:
 
     def _net(self, pretrained: Pretrained, run: Run) -> EncoderNet:
         net = pretrained.net(run.objective.outputs, self.dropout)
-        lower = list(net.layers)[: round(self.frozen * len(net.layers))]
+        lower = list(net.layers)[: self.frozen]
         for part in (net.words, net.places, net.norm, *lower):
             part.requires_grad_(requires_grad=False)
         return net.to(run.device)
@@ -122,8 +126,9 @@ class Encoder:
     def _affordable(self, net: EncoderNet, texts: _Texts, run: Run) -> tuple[int, Tensor]:
         """How many epochs, and which rows int64 [n], can be learnt from: on a GPU all."""
         rows = torch.arange(len(texts.lengths), device=run.device)
+        wanted = max(self.epochs, min(math.ceil(self.steps * self.batch / len(rows)), _MOST_EPOCHS))
         if run.device.type != "cpu":
-            return self.epochs, rows
+            return wanted, rows
         weights = sum(parameter.numel() for layer in net.layers for parameter in layer.parameters())
         trained = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
         # Two operations a weight and piece forward, and four backward where there is something to learn.
@@ -132,7 +137,7 @@ class Encoder:
         if epochs < 1:
             rows = torch.randperm(len(rows))[: max(math.ceil(len(rows) * epochs), 1)]
             run.progress(0.0, f"learning from {len(rows):,} of {len(texts.lengths):,} rows: all take too long on a CPU")
-        return max(min(self.epochs, int(epochs)), 1), rows
+        return max(min(wanted, int(epochs)), 1), rows
 
     def _loop(self, epochs: int, run: Run) -> Loop:
         # Halves the time where the processor multiplies bf16 itself, and costs time where it does not.
@@ -160,6 +165,12 @@ def _check_script(texts: _Texts, tokenizer: str, run: Run) -> None:
             limit=_MOST_UNKNOWN,
             hint="name weights of an encoder for this language",
         )
+
+
+def _calibrated_loss(raw: Tensor, target: Tensor, objective: Objective) -> float:
+    """The loss of what would be served: later epochs are surer of themselves, which calibration takes back."""
+    scale = 1.0 if objective.answers == "regression" else objective.calibrate(raw, target).scale
+    return objective.scores(raw * scale, target)[objective.measure]
 
 
 @torch.no_grad()
