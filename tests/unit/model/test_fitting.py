@@ -1,37 +1,11 @@
-"""The numerical parts: vocabulary, logistic regression."""
+"""The numerical parts: logistic regression."""
 
-from collections import Counter
-
-import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch.nn import functional
 
-from modelmill.core.errors import Rejected
-from modelmill.core.model.tokens import ngrams, tokens
 from modelmill.training.lbfgs import minimise
 from modelmill.training.logistic import SparseRows, fit, predict
 from modelmill.training.scores import best_scale
-from modelmill.training.vocabulary import build_vocabulary, longest_ngram
-
-_SENTENCE = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=8).map(" ".join)
-
-
-@given(st.lists(st.lists(_SENTENCE, min_size=2, max_size=2), min_size=1, max_size=12), st.integers(1, 40))
-def test_the_vocabulary_is_what_counting_strings_gives(rows: list[list[str]], size: int) -> None:
-    found = Counter(gram for texts in rows for gram in {gram for text in texts for gram in ngrams(tokens(text), 1, 3)})
-    expected = [gram for _, gram in sorted((-count, gram) for gram, count in found.items() if count >= 2)][:size]
-    if not expected:
-        with pytest.raises(Rejected, match="no word"):
-            build_vocabulary(rows, longest=3, min_rows=2, size=size)
-    else:
-        assert build_vocabulary(rows, longest=3, min_rows=2, size=size) == expected
-
-
-def test_scripts_without_spaces_get_longer_ngrams() -> None:
-    assert longest_ngram(["房间很大", "ok 服务不错"]) == 3
-    assert longest_ngram(["a big room", "good service 好"]) == 2
 
 
 def test_lbfgs_finds_the_minimum_of_a_stretched_bowl() -> None:
@@ -65,10 +39,10 @@ def test_logistic_regression_on_sparse_rows_ends_where_the_dense_gradient_is_zer
     assert torch.allclose(predict(sparse, weights), dense @ weights[:-1] + weights[-1])
 
 
-def test_scaled_columns_are_columns_times_a_number() -> None:
+def test_other_values_take_the_same_places() -> None:
     dense, sparse = _dense(50, 6)
     columns = torch.arange(1.0, 7.0, dtype=torch.float64)
-    scaled = sparse.scaled(columns)
+    scaled = sparse.valued((dense * columns)[dense != 0])
     assert torch.allclose(scaled.matrix.to_dense(), dense * columns)
     assert torch.allclose(scaled.transposed.to_dense(), (dense * columns).T)
 

@@ -4,6 +4,7 @@
 longer than fitting a linear model. Source: Nocedal and Wright, "Numerical Optimization", 2nd edition, algorithm 7.4.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable
 
@@ -13,16 +14,22 @@ Function = Callable[[Tensor], tuple[float, Tensor]]
 _HISTORY = 10
 _ARMIJO = 1e-4
 _HALVINGS = 20
+_FEW = 5
 
 
-def minimise(function: Function, start: Tensor, *, iterations: int = 150, tolerance: float = 1e-5) -> Tensor:
+def minimise(
+    function: Function, start: Tensor, *, iterations: int = 150, tolerance: float = 1e-5, decrease: float = 0.0
+) -> Tensor:
     """The point where the gradient's norm is below `tolerance`, or the one reached after `iterations`.
+
+    Or the one where the last few steps have lessened the value by no more than the share `decrease` of it.
 
     `function` gives value and gradient at a flat float64 tensor.
     """
     point = start.clone()
     value, gradient = function(point)
     pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=_HISTORY)
+    values: deque[float] = deque([math.inf] * _FEW + [value], maxlen=_FEW + 1)
     for _ in range(iterations):
         if float(gradient.norm()) < tolerance:
             break
@@ -42,6 +49,9 @@ def minimise(function: Function, start: Tensor, *, iterations: int = 150, tolera
         if curvature > 0:
             pairs.append((change, bend, curvature))
         point, value, gradient = moved, new_value, new_gradient
+        values.append(value)
+        if values[0] - value <= decrease * abs(value):
+            break
     return point
 
 

@@ -1,110 +1,188 @@
-"""Texts of the training rows in, the n-grams worth knowing out.
+"""Tokens of the training rows in; their n-grams, and pieces of words, counted row by row out.
 
 N-grams are counted as integers, level by level: an n-gram can be frequent only if both (n-1)-grams in it are
 (the Apriori rule; Agrawal and Srikant 1994), so rare ones are never built as strings.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modelmill.core.errors import Rejected
-from modelmill.core.model.tokens import is_unspaced, tokens
+from modelmill.core.model.tokens import is_unspaced, pieces
 
 Ints = NDArray[np.int64]
+Numbers = NDArray[np.int32]
 _END = -1
+PIECE_SIZES = (3, 5)
+"""Characters of a piece of a word."""
 
 
-def longest_ngram(texts: Sequence[str]) -> int:
-    """3 where most tokens are single characters of a script without spaces, else 2; judged on the first 1,000 texts."""
-    sample = [token for text in texts[:1_000] for token in tokens(text)]
-    return 3 if sum(map(is_unspaced, sample)) > len(sample) / 2 else 2
+class _Numbering(dict[str, int]):
+    """The number of each string, in the order in which they are met."""
+
+    def __missing__(self, text: str) -> int:
+        self[text] = number = len(self)
+        return number
 
 
-def build_vocabulary(rows: Sequence[Sequence[str]], *, longest: int, min_rows: int, size: int) -> list[str]:
-    """The `size` n-grams found in most rows (ties by spelling), each in at least `min_rows`; a row is its texts.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How often each row holds each n-gram: `counts[i]` times `ids[i]` in the row `rows[i]`, sorted by rows.
 
-    Raises Rejected (`no_words`) when no n-gram is that frequent.
+    `frequencies[id]` rows hold it; `spell(id)` is the n-gram.
     """
-    corpus = _Corpus.of(rows)
-    levels = [_count(corpus, corpus.words, min_rows)]
-    while len(levels) < longest:
-        levels.append(_next_level(corpus, levels[-1], min_rows))
-    frequencies = np.concatenate([level.frequencies for level in levels])
-    if not len(frequencies):
-        raise Rejected("no_words", f"no word is found in {min_rows} training rows", hint="upload more or longer texts")
-    threshold = 0 if len(frequencies) <= size else np.partition(frequencies, -size)[-size]
-    known = [
-        (-int(level.frequencies[index]), level.spell(int(index), corpus))
-        for level in levels
-        for index in np.flatnonzero(level.frequencies >= threshold)
-    ]
-    return [ngram for _, ngram in sorted(known)[:size]]
+
+    ids: Numbers
+    counts: NDArray[np.float32]
+    rows: Numbers
+    frequencies: Ints
+    spell: Callable[[int], str]
 
 
-@dataclass(slots=True)
-class _Corpus:
+@dataclass(frozen=True, slots=True)
+class Corpus:
     """Every token as a number, `_END` after each text; `row_of[i]` is the row of token i."""
 
-    words: Ints
-    row_of: Ints
+    words: Numbers
+    row_of: Numbers
     spelling: list[str]
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[str]]) -> "_Corpus":
-        numbers: dict[str, int] = {}
-        words: list[int] = []
-        lengths: list[int] = []
+    def of(cls, rows: Iterable[Iterable[list[str]]]) -> "Corpus":
+        """From the tokens of each text of each row."""
+        numbers = _Numbering()
+        words, lengths = array("i"), array("i")
         for texts in rows:
             before = len(words)
             for text in texts:
-                words.extend(numbers.setdefault(token, len(numbers)) for token in tokens(text))
+                words.extend(map(numbers.__getitem__, text))
                 words.append(_END)
             lengths.append(len(words) - before)
-        row_of = np.repeat(np.arange(len(rows), dtype=np.int64), lengths)
-        return cls(np.array(words, dtype=np.int64), row_of, list(numbers))
+        row_of = np.repeat(np.arange(len(lengths), dtype=np.int32), np.frombuffer(lengths, dtype=np.int32))
+        return cls(np.frombuffer(words, dtype=np.int32), row_of, list(numbers))
+
+    def longest(self) -> int:
+        """Tokens of the longest n-grams: 3 where most are characters of scripts without spaces, else 2."""
+        unspaced = np.fromiter(map(is_unspaced, self.spelling), dtype=bool, count=len(self.spelling))
+        words = self.words[self.words != _END]
+        return 3 if np.count_nonzero(unspaced[words]) * 2 > len(words) else 2
+
+    def ngrams(self, longest: int, min_rows: int) -> Counted:
+        """N-grams of one to `longest` tokens that are found in at least `min_rows` rows."""
+        levels, parts = [], []
+        codes, shorter = self.words.astype(np.int64), None
+        for length in range(1, longest + 1):
+            level, counted = _level(codes, self, shorter, length, min_rows)
+            levels.append(level)
+            parts.append(counted)
+            codes, shorter = _longer(self, level), level
+        starts = np.cumsum([0, *(len(counted.frequencies) for counted in parts)])
+
+        def spell(number: int) -> str:
+            place = int(np.searchsorted(starts, number, "right")) - 1
+            return levels[place].spell(number - int(starts[place]), self)
+
+        rows = np.concatenate([counted.rows for counted in parts])
+        order = np.argsort(rows, kind="stable")
+        return Counted(
+            np.concatenate([counted.ids + np.int32(start) for counted, start in zip(parts, starts, strict=False)])[
+                order
+            ],
+            np.concatenate([counted.counts for counted in parts])[order],
+            rows[order],
+            np.concatenate([counted.frequencies for counted in parts]),
+            spell,
+        )
+
+    def pieces(self, min_rows: int) -> Counted:
+        """Pieces of words that are found in at least `min_rows` rows."""
+        numbers = _Numbering()
+        found, lengths = array("i"), array("i")
+        for word in self.spelling:
+            before = len(found)
+            found.extend(map(numbers.__getitem__, pieces(word, *PIECE_SIZES)))
+            lengths.append(len(found) - before)
+        many = np.frombuffer(lengths, dtype=np.int32).astype(np.int64)
+        starts = np.cumsum(many) - many
+        places = np.flatnonzero(self.words != _END)
+        words = self.words[places]
+        taken = np.repeat(starts[words] - (np.cumsum(many[words]) - many[words]), many[words])
+        taken += np.arange(len(taken))
+        numbered = np.frombuffer(found, dtype=np.int32)[taken]
+        counted, kept = _counted(numbered, np.repeat(self.row_of[places], many[words]), len(numbers), min_rows)
+        spelling = list(numbers)
+        known = np.flatnonzero(kept != _END)
+        return Counted(*counted, lambda number: spelling[known[number]])
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Level:
     """The frequent n-grams of one length: `at[i]` is the one that begins at token i, or `_END`."""
 
-    at: Ints
-    frequencies: Ints
-    last: Ints
-    """Number of each n-gram's last word."""
-    prefix: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    """Index in `shorter` of each n-gram without its last word."""
-    shorter: "_Level | None" = None
-    length: int = 1
+    at: Numbers
+    codes: Ints
+    """What each n-gram was counted as: (the n-gram without its last word) * words + last word."""
+    shorter: "_Level | None"
+    length: int
 
-    def spell(self, index: int, corpus: _Corpus) -> str:
-        word = corpus.spelling[self.last[index]]
-        return word if self.shorter is None else f"{self.shorter.spell(int(self.prefix[index]), corpus)} {word}"
+    def spell(self, number: int, corpus: Corpus) -> str:
+        first, last = divmod(int(self.codes[number]), len(corpus.spelling) + 1)
+        word = corpus.spelling[last]
+        return word if self.shorter is None else f"{self.shorter.spell(first, corpus)} {word}"
 
 
-def _count(corpus: _Corpus, codes: Ints, min_rows: int) -> _Level:
-    """The frequent ones among `codes` (`_END` = none), numbered; their codes are kept in `last`."""
+def _level(
+    codes: Ints, corpus: Corpus, shorter: _Level | None, length: int, min_rows: int
+) -> tuple[_Level, "_Frequent"]:
+    """The frequent ones among `codes` (`_END` = none) that begin at each token, numbered and counted."""
     places = np.flatnonzero(codes != _END)
-    known, number = np.unique(codes[places], return_inverse=True)
-    in_row = np.unique(corpus.row_of[places] * max(len(known), 1) + number)
-    frequencies = np.bincount(in_row % max(len(known), 1), minlength=len(known)).astype(np.int64)
-    kept = frequencies >= min_rows
-    renumbered = np.where(kept, np.cumsum(kept) - 1, _END)
-    at = np.full(len(codes), _END, dtype=np.int64)
-    at[places] = renumbered[number]
-    return _Level(at, frequencies[kept], known[kept])
+    known, numbers = np.unique(codes[places], return_inverse=True)
+    counted, kept = _counted(numbers, corpus.row_of[places], len(known), min_rows)
+    at = np.full(len(codes), _END, dtype=np.int32)
+    at[places] = kept[numbers] if len(places) else _END
+    return _Level(at, known[kept != _END], shorter, length), counted
 
 
-def _next_level(corpus: _Corpus, shorter: _Level, min_rows: int) -> _Level:
-    """N-grams one word longer than those of `shorter`."""
-    length = shorter.length
-    size = len(corpus.spelling) + 1
+def _longer(corpus: Corpus, level: _Level) -> Ints:
+    """Codes of the n-grams one word longer than those of `level`, both of whose parts are frequent."""
     codes = np.full(len(corpus.words), _END, dtype=np.int64)
-    first, second, word = shorter.at[:-length], shorter.at[1:][: len(codes) - length], corpus.words[length:]
+    first, second, word = (
+        level.at[: -level.length],
+        level.at[1:][: len(codes) - level.length],
+        corpus.words[level.length :],
+    )
     usable = (first != _END) & (second != _END) & (word != _END)
-    codes[:-length] = np.where(usable, first * size + word, _END)
-    found = _count(corpus, codes, min_rows)
-    return _Level(found.at, found.frequencies, found.last % size, found.last // size, shorter, length + 1)
+    codes[: -level.length][usable] = first[usable].astype(np.int64) * (len(corpus.spelling) + 1) + word[usable]
+    return codes
+
+
+class _Frequent(NamedTuple):
+    ids: Numbers
+    counts: NDArray[np.float32]
+    rows: Numbers
+    frequencies: Ints
+
+
+def _counted(numbers: NDArray[np.int32] | Ints, rows: Numbers, width: int, min_rows: int) -> tuple[_Frequent, Numbers]:
+    """Those of the `numbers` below `width` that occur in `min_rows` rows, and the new number of each or `_END`."""
+    often = np.bincount(numbers, minlength=width) >= min_rows
+    taken = often[numbers] if len(numbers) else np.zeros(0, dtype=bool)
+    keys, counts = np.unique(rows[taken].astype(np.int64) * max(width, 1) + numbers[taken], return_counts=True)
+    ids, held_by = keys % max(width, 1), keys // max(width, 1)
+    frequencies = np.bincount(ids, minlength=width)
+    frequent = frequencies >= min_rows
+    renumbered = np.where(frequent, np.cumsum(frequent) - 1, _END).astype(np.int32)
+    kept = frequent[ids] if len(ids) else np.zeros(0, dtype=bool)
+    return (
+        _Frequent(
+            renumbered[ids[kept]],
+            counts[kept].astype(np.float32),
+            held_by[kept].astype(np.int32),
+            frequencies[frequent].astype(np.int64),
+        ),
+        renumbered,
+    )

@@ -8,9 +8,14 @@ them stand for words. Everything else separates.
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 MAX_TOKENS = 4_096
 """Tokens of one text that a new model reads; what follows is cut. A model keeps its own number in preprocess.json."""
+
+_USUAL_LENGTH = 12
+_LONGEST_TOKEN = 40
+"""Characters of a token that are looked at in pieces."""
 
 _UNSPACED = (
     "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # kana, Han
@@ -26,7 +31,23 @@ _UNSPACED_CHARACTER = re.compile(rf"[{_UNSPACED}]")
 
 def tokens(text: str, limit: int = MAX_TOKENS) -> list[str]:
     """The first `limit` tokens of `text`, in order."""
-    return _TOKEN.findall(unicodedata.normalize("NFKC", text).lower())[:limit]
+    text = unicodedata.normalize("NFKC", text).lower()
+    if len(text) > limit * _USUAL_LENGTH:  # a long text is not read to its end
+        return [found[0] for found in islice(_TOKEN.finditer(text), limit)]
+    return _TOKEN.findall(text)[:limit]
+
+
+def pieces(token: str, shortest: int, longest: int) -> list[str]:
+    """Runs of `shortest` to `longest` characters of `<token>` that are not all of it; a long token's beginning alone.
+
+    They are what words of one stem have in common, and what a word never seen has in common with those that were.
+    """
+    marked = f"<{token[:_LONGEST_TOKEN]}>"
+    return [
+        marked[start : start + size]
+        for size in range(shortest, min(longest, len(marked) - 1) + 1)
+        for start in range(len(marked) - size + 1)
+    ]
 
 
 def ngrams(words: Sequence[str], shortest: int, longest: int) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""Text families: texts in; n-gram vocabulary, TF-IDF weights and a net over them out."""
+"""Text families: texts in; a vocabulary of n-grams and a net over their weights out."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import mean, median_low
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,220 +10,264 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from modelmill.core.model.tokens import MAX_TOKENS
-from modelmill.serving.features import Sparse, TextFeatures
+from modelmill.training.bags import Bags, Texts, bags_of, texts_of, wanted_of
 from modelmill.training.families import Fitted, Settings
-from modelmill.training.logistic import SparseRows, fit, predict
+from modelmill.training.logistic import SparseRows, fit
 from modelmill.training.loop import Loop
 from modelmill.training.nets import Net
-from modelmill.training.nets.ngram import NgramNet
+from modelmill.training.nets.ngram import NgramNet, kept
+from modelmill.training.objective import Classes, Measure
 from modelmill.training.rows import Rows
 from modelmill.training.run import Run
-from modelmill.training.vocabulary import build_vocabulary, longest_ngram
 
-_PENALTIES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
+_PENALTIES = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
 """Strength of the L2 penalty, strongest first: each fit starts from the one before."""
-_SMOOTHING = 1.0
+_POWERS = (0.5, 1.0, 0.0)
+"""Of the evidence in an n-gram's weight, the likeliest first; 0 is TF-IDF."""
+_WORSE = 1.005
+"""Weaker penalties are not tried once the loss is so much above the least: they overfit more."""
+_DECREASE = 1e-3
+"""A fit ends where a few steps lessen its loss by no more than this share: validation losses differ by less."""
+_MOST_TRIED = len(_PENALTIES) + 2 * len(_POWERS)
 _MAX_WEIGHTS = 2_000_000
 """Most values of the linear table: with many classes the vocabulary shrinks, and the model stays a few megabytes."""
+_TEACHER = 0.7
+"""Share of the teacher's answer in what a student learns; the rest is the label (Hinton et al. 2015, §2)."""
+_HELD_OUT = 10
+"""One row in so many chooses a student's settings."""
+_EMBEDDING_POWER = 0.5
 
 
-class _Bags(NamedTuple):
-    """Rows of TF-IDF weights one after the other; row i is `ids[offsets[i]:offsets[i + 1]]`. L2-normalised."""
+class _Found(NamedTuple):
+    """A fit: its loss on the validation rows, calibrated; net and raw outputs of those rows."""
 
-    ids: Tensor
-    weights: Tensor
-    offsets: Tensor
-
-    def batch(self, rows: Tensor) -> "_Bags":
-        """Those rows, in that order."""
-        starts, lengths = self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows]
-        offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-        places = torch.repeat_interleave(starts - offsets[:-1], lengths) + torch.arange(
-            int(offsets[-1]), device=rows.device
-        )
-        return _Bags(self.ids[places], self.weights[places], offsets)
-
-
-class _Prepared(NamedTuple):
-    preprocess: dict[str, Any]
-    idf: Tensor
-    train: _Bags
-    validation: _Bags
-    train_target: Tensor
-    validation_target: Tensor
-
-
-def _prepare(train: Rows, validation: Rows, run: Run, *, size: int, min_rows: int) -> _Prepared:
-    """Vocabulary and idf of the training rows; both splits as TF-IDF bags."""
-    inputs = [column.name for column in run.spec.inputs]
-    reading = run.spec.reading(inputs)
-    reader = TextFeatures({"inputs": inputs, "ngrams": [1, 1], "vocabulary": [], **reading})
-    texts = [
-        [reader.text(value, name) for name, value in zip(inputs, row, strict=True)]
-        for row in zip(*(train.columns[name] for name in inputs), strict=True)
-    ]
-    longest = longest_ngram([" ".join(row) for row in texts[:1_000]])
-    preprocess: dict[str, Any] = {
-        "kind": "text",
-        "inputs": inputs,
-        "ngrams": [1, longest],
-        "max_tokens": MAX_TOKENS,
-        **reading,
-        "vocabulary": build_vocabulary(texts, longest=longest, min_rows=min_rows, size=size),
-    }
-    features = TextFeatures(preprocess)
-    counted = features.sparse(train.columns)
-    found = np.bincount(counted.ids, minlength=len(preprocess["vocabulary"]) + 1)
-    idf = torch.from_numpy(np.log((1 + len(train)) / (1 + found)) + 1).float()
-    idf[0] = 0
-    return _Prepared(
-        preprocess,
-        idf,
-        _bags(counted, idf),
-        _bags(features.sparse(validation.columns), idf),
-        run.objective.target(train),
-        run.objective.target(validation),
-    )
-
-
-def _bags(counted: Sparse, idf: Tensor) -> _Bags:
-    """The arithmetic of NgramNet.forward, on rows of any length."""
-    ids, offsets = torch.from_numpy(counted.ids), torch.from_numpy(counted.offsets)
-    weights = (1 + torch.log(torch.from_numpy(counted.counts))) * idf[ids]
-    row_of = torch.repeat_interleave(torch.arange(len(offsets) - 1), offsets.diff())
-    norms = torch.zeros(len(offsets) - 1).index_add_(0, row_of, weights.square()).sqrt().clamp(min=1e-12)
-    return _Bags(ids, weights / norms[row_of], offsets)
+    loss: float
+    net: NgramNet
+    raw: Tensor
+    settings: Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NgramLinear:
-    """Multinomial logistic regression on TF-IDF, as it is or weighted by class log-count ratios.
+    """A linear model on weighted n-grams of words and pieces of words: logistic regression, or ridge for a measure.
 
-    The weighting is that of NB-SVM (Wang and Manning 2012), with the root mean square over classes so that it holds
-    for more than two. Weighting and L2 penalty are those with the least validation log loss.
+    Weighting, pieces and L2 penalty are those with the least validation loss after calibration.
     """
 
     vocabulary: int = 100_000
+    pieces: int = 40_000
     min_rows: int = 2
 
     def fit(self, train: Rows, validation: Rows, run: Run) -> Fitted:
         """Learn; takes seconds, so there is no checkpoint: an interrupted fit begins anew."""
-        outputs = run.objective.outputs
-        data = _prepare(train, validation, run, size=self._size(outputs), min_rows=self.min_rows)
-        width = len(data.idf)
-        rows, held_out = (SparseRows.of(*bags, width) for bags in (data.train, data.validation))
-        ratios = _log_count_ratios(data.train, data.train_target, width, outputs)
-        best, best_loss, settings = torch.zeros(width + 1, outputs, dtype=torch.float64), math.inf, Settings()
-        tried = 0
-        for weighted in (False, True):
-            columns = ratios if weighted else torch.ones_like(ratios)
-            scaled = rows.scaled(columns)
-            stretched = torch.cat([columns, columns.new_ones(1)])[:, None]
-            for penalty, solution in _path(scaled, data.train_target, outputs):
-                weights = solution * stretched
-                loss = run.objective.scores(predict(held_out, weights), data.validation_target)[run.objective.measure]
-                tried += 1
-                run.progress(tried / (2 * len(_PENALTIES)), f"{tried} settings tried, best log loss {best_loss:.4f}")
-                if loss < best_loss:
-                    best, best_loss, settings = weights, loss, {"penalty": penalty, "weighted": weighted}
-                elif loss > best_loss * 1.02:
-                    break  # weaker penalties only overfit more
-        return _fitted(data, _linear_net(data.idf, best), settings)
+        texts, found = self._search(train, _wanted(train, run), validation, run)
+        preprocess, net = _without_unused(texts, found.net)
+        return Fitted(preprocess, net, found.raw, found.settings)
 
     def refit(self, rows: Rows, settings: Sequence[Settings], run: Run) -> tuple[dict[str, Any], Net]:
-        """With the median penalty, weighted if most fits were."""
-        outputs = run.objective.outputs
-        data = _prepare(rows, rows.take(np.arange(1)), run, size=self._size(outputs), min_rows=self.min_rows)
-        ratios = _log_count_ratios(data.train, data.train_target, len(data.idf), outputs)
-        weighted = sum(chosen["weighted"] for chosen in settings) * 2 > len(settings)
-        columns = ratios if weighted else torch.ones_like(ratios)
-        penalty = sorted(chosen["penalty"] for chosen in settings)[len(settings) // 2]
-        solution = fit(SparseRows.of(*data.train, len(data.idf)).scaled(columns), data.train_target, outputs, penalty)
-        return data.preprocess, _linear_net(data.idf, solution * torch.cat([columns, columns.new_ones(1)])[:, None])
+        """With the median penalty, and the weighting and pieces of most fits."""
+        return self._learn(rows, _wanted(rows, run), settings, run)
 
-    def _size(self, outputs: int) -> int:
-        return min(self.vocabulary, _MAX_WEIGHTS // outputs)
+    def fit_soft(self, rows: Rows, probabilities: Tensor, run: Run) -> tuple[dict[str, Any], Net]:
+        """A student of a teacher's answers for those rows, float32 [rows, K], mixed with the rows' own targets.
+
+        Answers are probabilities, or a measure in its own unit. Settings are chosen on every tenth row.
+        """
+        objective = run.objective
+        if isinstance(objective, Measure):
+            probabilities = (probabilities - objective.mean) / objective.spread
+        wanted = _TEACHER * probabilities.view(len(rows), -1) + (1 - _TEACHER) * _wanted(rows, run)
+        held_out = np.arange(len(rows)) % _HELD_OUT == _HELD_OUT - 1
+        learnt, rest = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        _, found = self._search(rows.take(learnt), wanted[torch.from_numpy(learnt)], rows.take(rest), run)
+        return self._learn(rows, wanted, [found.settings], run)
+
+    def _texts(self, rows: Rows, wanted: Tensor, run: Run, *, pieces: bool) -> Texts:
+        most = _MAX_WEIGHTS // run.objective.outputs
+        return texts_of(
+            rows,
+            wanted,
+            run,
+            size=min(self.vocabulary, most),
+            pieces=min(self.pieces, most) if pieces else 0,
+            min_rows=self.min_rows,
+        )
+
+    def _search(self, train: Rows, wanted: Tensor, validation: Rows, run: Run) -> tuple[Texts, _Found]:
+        """The best fit, one choice after the other: the power of evidence, then pieces."""
+        texts = self._texts(train, wanted, run, pieces=True)
+        held_out, target = bags_of(validation, texts.preprocess), run.objective.target(validation)
+        path = _Path(texts, wanted, held_out, target, run)
+        best = path.best(_POWERS[0], texts.has_pieces, _PENALTIES)
+        for power in _POWERS[1:]:
+            best = path.better(best, power, texts.has_pieces)
+        if texts.has_pieces:
+            best = path.better(best, best.settings["power"], pieces=False)
+        return texts, best
+
+    def _learn(
+        self, rows: Rows, wanted: Tensor, settings: Sequence[Settings], run: Run
+    ) -> tuple[dict[str, Any], NgramNet]:
+        pieces = sum(chosen["pieces"] for chosen in settings) * 2 > len(settings)
+        texts = self._texts(rows, wanted, run, pieces=pieces)
+        scale = texts.scale(median_low([chosen["power"] for chosen in settings]), pieces)
+        penalty = median_low([chosen["penalty"] for chosen in settings])
+        solution = fit(
+            SparseRows.of(*texts.bags.weighted(scale), len(scale)),
+            wanted,
+            wanted.shape[1],
+            penalty,
+            answers=run.objective.answers,
+            row_weights=_row_weights(wanted, run),
+            decrease=_DECREASE,
+        )
+        return _without_unused(texts, _linear_net(texts, scale, solution))
 
 
-def _path(rows: SparseRows, labels: Tensor, classes: int) -> Iterator[tuple[float, Tensor]]:
-    solution: Tensor | None = None
-    for penalty in _PENALTIES:
-        solution = fit(rows, labels, classes, penalty, solution)
-        yield penalty, solution
+class _Path:
+    """Fits of one set of training rows from the strongest penalty to weaker ones, each measured."""
+
+    def __init__(self, texts: Texts, wanted: Tensor, held_out: Bags, target: Tensor, run: Run) -> None:
+        self.texts, self.wanted, self.held_out, self.target, self.run = texts, wanted, held_out, target, run
+        self.weights = _row_weights(wanted, run)
+        self.rows: SparseRows | None = None
+        self.tried = 0
+
+    def better(self, best: _Found, power: float, pieces: bool) -> _Found:
+        """The better of the best so far and another weighting: at its penalty, then at a weaker one if that helps."""
+        place = _PENALTIES.index(best.settings["penalty"])
+        return min(best, self.best(power, pieces, _PENALTIES[place : place + 2]), key=lambda found: found.loss)
+
+    def best(self, power: float, pieces: bool, penalties: Sequence[float]) -> _Found:
+        """The least validation loss with that weighting; `penalties` get weaker."""
+        scale = self.texts.scale(power, pieces)
+        held_out = self.held_out.weighted(scale)
+        found: list[_Found] = []
+        for penalty, solution in self._solutions(scale, penalties):
+            net = _linear_net(self.texts, scale, solution)
+            raw = _raw(net, held_out)
+            loss = _calibrated_loss(raw, self.target, self.run)
+            self.tried += 1
+            line = f"{self.tried} settings tried, {self.run.objective.measure} {loss:.4f}"
+            self.run.progress(min(self.tried / _MOST_TRIED, 1.0), line)
+            found.append(_Found(loss, net, raw, {"penalty": penalty, "power": power, "pieces": pieces}))
+            if loss > min(each.loss for each in found) * _WORSE or self.run.late():
+                break
+        return min(found, key=lambda each: each.loss)
+
+    def _solutions(self, scale: Tensor, penalties: Sequence[float]) -> Iterator[tuple[float, Tensor]]:
+        bags = self.texts.bags.weighted(scale)
+        self.rows = self.rows.valued(bags.values) if self.rows else SparseRows.of(*bags, len(scale))
+        outputs, answers = self.wanted.shape[1], self.run.objective.answers
+        solution: Tensor | None = None
+        for penalty in penalties:
+            solution = fit(
+                self.rows,
+                self.wanted,
+                outputs,
+                penalty,
+                solution,
+                answers=answers,
+                row_weights=self.weights,
+                decrease=_DECREASE,
+            )
+            yield penalty, solution
 
 
-def _log_count_ratios(bags: _Bags, labels: Tensor, width: int, classes: int) -> Tensor:
-    """Root mean square over classes of ln(n-gram's share in the class / its share in the others) [width], float64."""
-    row_of = torch.repeat_interleave(torch.arange(len(labels)), bags.offsets.diff())
-    places = bags.ids * classes + labels[row_of]
-    found = torch.bincount(places, minlength=width * classes).view(width, classes).double()
-    inside = found + _SMOOTHING
-    outside = found.sum(1, keepdim=True) - found + _SMOOTHING
-    ratios = torch.log(inside / inside.sum(0)) - torch.log(outside / outside.sum(0))
-    return ratios.square().mean(1).sqrt()
+def _wanted(rows: Rows, run: Run) -> Tensor:
+    return wanted_of(run.objective.target(rows), run.objective.outputs)
 
 
-def _linear_net(idf: Tensor, weights: Tensor) -> NgramNet:
-    net = NgramNet(idf, weights.shape[1], None)
+def _row_weights(wanted: Tensor, run: Run) -> Tensor | None:
+    """Those of the rows' classes."""
+    if not isinstance(run.objective, Classes) or run.objective.weights is None:
+        return None
+    weights = wanted.double() @ run.objective.weights.double()
+    return weights / weights.mean()
+
+
+def _calibrated_loss(raw: Tensor, target: Tensor, run: Run) -> float:
+    """What is compared is what is served: outputs at the temperature that suits them."""
+    scale = 1.0 if run.objective.answers == "regression" else run.objective.calibrate(raw, target).scale
+    return run.objective.scores(raw * scale, target)[run.objective.measure]
+
+
+def _linear_net(texts: Texts, scale: Tensor, weights: Tensor) -> NgramNet:
+    net = NgramNet(scale, weights.shape[1], None, texts.share)
     table = weights[:-1].float()
     table[0] = 0
-    net.load_state_dict({"idf": idf, "table": table, "bias": weights[-1].float()})
-    return net
+    net.load_state_dict(net.state_dict() | {"table": table, "bias": weights[-1].float()})
+    return net.eval()
+
+
+def _without_unused(texts: Texts, net: NgramNet) -> tuple[dict[str, Any], NgramNet]:
+    """Without n-grams of no weight."""
+    return kept(net, texts.preprocess, torch.nonzero(net.idf).flatten())
+
+
+@torch.no_grad()
+def _raw(net: NgramNet, bags: Bags) -> Tensor:
+    """Raw outputs of rows of weights."""
+    return net.bags(bags.ids, bags.values, bags.offsets[:-1])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NgramEmbedding:
-    """TF-IDF weighted sum of n-gram embeddings, ReLU, linear layer (after fastText, Joulin et al. 2016)."""
+    """A weighted sum of n-gram embeddings, ReLU, linear layer (after fastText, Joulin et al. 2016)."""
 
     vocabulary: int = 30_000
-    min_rows: int = 3
+    min_rows: int = 2
     dim: int = 16
     epochs: int = 12
     dropout: float = 0.3
 
     def fit(self, train: Rows, validation: Rows, run: Run) -> Fitted:
         """Learn with the loop; dropout leaves out whole n-grams."""
-        data = _prepare(
-            train, validation, run, size=self.vocabulary, min_rows=min(self.min_rows, 2 + len(train) // 2_000)
+        texts = self._texts(train, run)
+        net = self._net(texts, run)
+        held_out, target = (
+            bags_of(validation, texts.preprocess).weighted(net.idf.cpu()),
+            run.objective.target(validation),
         )
-        net = self._net(data.idf, run)
-        bags, held_out = (_Bags(*(part.to(run.device) for part in bags)) for bags in (data.train, data.validation))
-        target, held_out_target = data.train_target.to(run.device), data.validation_target.to(run.device)
-
-        def loss_of(index: Tensor) -> Tensor:
-            batch = bags.batch(index)
-            kept = functional.dropout(batch.weights, self.dropout)
-            return run.objective.loss(net.bags(batch.ids, kept, batch.offsets[:-1]), target[index])
+        there, wanted = _at(held_out, run.device), target.to(run.device)
 
         def validate() -> float:
-            with torch.no_grad():
-                raw = net.bags(held_out.ids, held_out.weights, held_out.offsets[:-1])
-                return run.objective.scores(raw, held_out_target)[run.objective.measure]
+            return run.objective.scores(_raw(net, there), wanted)[run.objective.measure]
 
-        loop = Loop(
-            epochs=self.epochs,
-            batch=max(16, min(128, len(train) // 40)),
-            learning_rate=3e-3,
-            weight_decay=1e-2,
-            patience=3,
-        )
-        loop.fit(net, len(train), loss_of, validate, run)
-        return _fitted(data, net.cpu(), {})
+        ended = self._loop(len(train)).fit(net, len(train), self._loss(net, texts, train, run), validate, run)
+        return Fitted(texts.preprocess, net.cpu(), _raw(net, held_out), {"epochs": ended.best_epoch})
 
-    def refit(self, rows: Rows, settings: Sequence[Settings], run: Run) -> None:
-        """The fit stops by its validation rows, so its net stays."""
+    def refit(self, rows: Rows, settings: Sequence[Settings], run: Run) -> tuple[dict[str, Any], Net]:
+        """So many epochs as were best in the mean."""
+        texts = self._texts(rows, run)
+        net = self._net(texts, run)
+        stop = max(1, round(mean(chosen["epochs"] for chosen in settings)))
+        self._loop(len(rows)).fit(net, len(rows), self._loss(net, texts, rows, run), None, run, stop=stop)
+        return texts.preprocess, net.cpu()
 
-    def _net(self, idf: Tensor, run: Run) -> NgramNet:
+    def _texts(self, rows: Rows, run: Run) -> Texts:
+        return texts_of(rows, _wanted(rows, run), run, size=self.vocabulary, pieces=0, min_rows=self.min_rows)
+
+    def _net(self, texts: Texts, run: Run) -> NgramNet:
         torch.manual_seed(run.seed)
-        net = NgramNet(idf, self.dim, run.objective.outputs)
+        net = NgramNet(texts.scale(_EMBEDDING_POWER, pieces=False), self.dim, run.objective.outputs, texts.share)
         torch.nn.init.normal_(net.table, std=0.1)
         return net.to(run.device)
 
+    def _loss(self, net: NgramNet, texts: Texts, rows: Rows, run: Run) -> Callable[[Tensor], Tensor]:
+        bags = _at(texts.bags.weighted(net.idf.cpu()), run.device)
+        target = run.objective.target(rows).to(run.device)
 
-@torch.no_grad()
-def _fitted(data: _Prepared, net: NgramNet, settings: Settings) -> Fitted:
-    """The net and its raw outputs of the validation rows."""
-    net.eval()
-    bags = data.validation
-    return Fitted(data.preprocess, net, net.bags(bags.ids, bags.weights, bags.offsets[:-1]), settings)
+        def loss_of(index: Tensor) -> Tensor:
+            batch = bags.batch(index)
+            kept_weights = functional.dropout(batch.values, self.dropout)
+            return run.objective.loss(net.bags(batch.ids, kept_weights, batch.offsets[:-1]), target[index])
+
+        return loss_of
+
+    def _loop(self, rows: int) -> Loop:
+        return Loop(epochs=self.epochs, batch=max(16, min(128, rows // 40)), learning_rate=3e-3, patience=3)
+
+
+def _at(bags: Bags, device: torch.device) -> Bags:
+    return Bags(*(part.to(device) for part in bags))

@@ -16,17 +16,21 @@ if TYPE_CHECKING:  # it imports onnx, which takes longer than most candidates to
 
 
 class NgramNet(Net):
-    """TF-IDF weighted sum of n-gram rows of `table` [V + 1, D]; with a hidden layer's `head` it is an embedding model.
+    """Weighted sum of n-gram rows of `table` [V + 1, D]; with a hidden layer's `head` it is an embedding model.
 
-    Weights are (1 + ln count) · idf, L2-normalised over the row (Manning et al. 2008, §6.4: "ltc").
+    Weights are (1 + ln count) · idf, L2-normalised over the row (Manning et al. 2008, §6.4: "ltc"); `idf` [V + 1] may
+    hold more than that, such as what an n-gram tells of the classes. `share` [V + 1] is that of the rows which hold the
+    n-gram: pruning goes by it, and no answer does.
     """
 
     kind: ClassVar[str] = "ngram"
     idf: Tensor
+    share: Tensor
 
-    def __init__(self, idf: Tensor, width: int, outputs: int | None) -> None:
+    def __init__(self, idf: Tensor, width: int, outputs: int | None, share: Tensor | None = None) -> None:
         super().__init__()
         self.register_buffer("idf", idf)
+        self.register_buffer("share", torch.ones_like(idf) if share is None else share)
         self.table = nn.Parameter(torch.zeros(len(idf), width))
         self.bias = nn.Parameter(torch.zeros(width))
         self.head = None if outputs is None else nn.Linear(width, outputs)
@@ -41,6 +45,7 @@ class NgramNet(Net):
 
     def bags(self, ids: Tensor, weights: Tensor, offsets: Tensor) -> Tensor:
         """Raw outputs of rows given one after the other: row i is `ids[offsets[i]:offsets[i + 1]]`."""
+        offsets = offsets.to(ids.dtype)
         pooled = functional.embedding_bag(ids, self.table, offsets, mode="sum", per_sample_weights=weights)
         hidden = pooled + self.bias
         outputs: Tensor = hidden if self.head is None else self.head(torch.relu(hidden))
@@ -65,3 +70,37 @@ class NgramNet(Net):
         pooled = graph.op("MatMul", [graph.op("Unsqueeze", [weights, graph.constant([1])]), rows])
         hidden = graph.op("Add", [graph.op("Squeeze", [pooled, graph.constant([1])]), graph.constant(self.bias)])
         return hidden if self.head is None else graph.linear(self.head, graph.op("Relu", [hidden]))
+
+
+def kept(net: NgramNet, preprocess: Mapping[str, Any], numbers: Tensor) -> tuple[dict[str, Any], NgramNet]:
+    """Preprocessing and net that know only the n-grams with those numbers (1 and above, ascending)."""
+    known = [*preprocess["vocabulary"], *preprocess.get("pieces", ())]
+    words = int((numbers <= len(preprocess["vocabulary"])).sum())
+    names = [known[number - 1] for number in numbers.tolist()]
+    smaller = {name: value for name, value in preprocess.items() if name not in {"pieces", "piece_sizes"}}
+    smaller["vocabulary"] = names[:words]
+    if len(names) > words:
+        smaller |= {"pieces": names[words:], "piece_sizes": preprocess["piece_sizes"]}
+    places = torch.cat([numbers.new_zeros(1), numbers])
+    rows = {name: tensor[places].clone() for name, tensor in net.state_dict().items() if name in _BY_NUMBER}
+    return smaller, NgramNet.of({}, net.state_dict() | rows).eval()
+
+
+_BY_NUMBER = ("idf", "share", "table")
+
+
+@torch.no_grad()
+def prune(net: NgramNet, preprocess: Mapping[str, Any], keep: float) -> tuple[NgramNet, dict[str, Any]]:
+    """The net and preprocessing with that share of the n-grams: those whose rows move answers most.
+
+    An n-gram moves them by its weight times its row's norm in the rows that hold it. What moves all classes alike moves
+    none: a linear table is centred first.
+    """
+    table = (
+        net.table if net.head is not None or net.table.shape[1] == 1 else net.table - net.table.mean(1, keepdim=True)
+    )
+    worth = (net.idf * table.norm(dim=1) * net.share)[1:]
+    most = max(1, round(keep * len(worth)))
+    numbers = torch.argsort(worth, descending=True, stable=True)[:most].sort().values + 1
+    preprocess, net = kept(net, preprocess, numbers)
+    return net, preprocess
