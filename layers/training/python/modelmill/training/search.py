@@ -16,7 +16,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.pruners import SuccessiveHalvingPruner
 from optuna.samplers import TPESampler
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import Trial, TrialState
 
@@ -46,7 +46,7 @@ class Found(NamedTuple):
     trials: int
 
 
-def search(rows: Rows, folds: Sequence[Fold], run: Run, storage: BaseStorage | None = None) -> Found:
+def search(rows: Rows, folds: Sequence[Fold], run: Run) -> Found:
     """Make this job's trials of the study, until all are made or the time is over, and give the best of them.
 
     A job that made none (others were faster, or an instance was lost) measures the study's best once more. Raises
@@ -56,7 +56,7 @@ def search(rows: Rows, folds: Sequence[Fold], run: Run, storage: BaseStorage | N
     count, now = run.spec.recipe.search.trials, time.monotonic()
     in_trials = run if run.deadline is None else replace(run, deadline=now + _SHARE * (run.deadline - now))
     trials = _Trials(rows, folds, in_trials)
-    study = _study(storage, run, len(folds))
+    study = _study(run, len(folds))
     space = {name: _distribution(values) for name, values in run.candidate.search.items()}
     while not (in_trials.late() and trials.best):
         trial = study.ask(space)
@@ -69,7 +69,7 @@ def search(rows: Rows, folds: Sequence[Fold], run: Run, storage: BaseStorage | N
     return Found(candidate, measured, made)
 
 
-def _study(storage: BaseStorage | None, run: Run, folds: int) -> optuna.Study:
+def _study(run: Run, folds: int) -> optuna.Study:
     """The study, which the first job to come creates; each job draws from its own chance."""
     candidate, spec = run.candidate, run.spec
     family = family_of(candidate)
@@ -80,7 +80,7 @@ def _study(storage: BaseStorage | None, run: Run, folds: int) -> optuna.Study:
     worker = int(candidate.name.removeprefix(candidate.study or "").strip(".") or 1)
     study = optuna.create_study(
         study_name=name,
-        storage=storage or JournalStorage(_Journal(spec.tenant, spec.run_id, name)),
+        storage=JournalStorage(_Journal(spec.tenant, spec.run_id, name)),
         sampler=TPESampler(seed=run.seed + worker),
         pruner=SuccessiveHalvingPruner(min_resource=1 if folds > 1 else _FIRST_EPOCHS, reduction_factor=_KEPT),
         load_if_exists=True,
