@@ -77,10 +77,10 @@ class Rows:
 
     def __add__(self, other: "Rows") -> "Rows":
         """These rows, then the others."""
-        columns = {
-            name: Cells(pa.chunked_array([*cells.values.chunks, *other.columns[name].values.chunks]))
-            for name, cells in self.columns.items()
-        }
+        # A column that is missing in every row of one of both has no type of its own there.
+        both = [pa.table({name: cells.values for name, cells in rows.columns.items()}) for rows in (self, other)]
+        joined = pa.concat_tables(both, promote_options="permissive")
+        columns = {name: Cells(joined.column(name)) for name in self.columns}
         folds = None
         if self.folds is not None and other.folds is not None:
             folds = np.concatenate([self.folds, other.folds])
