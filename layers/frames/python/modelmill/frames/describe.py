@@ -10,6 +10,7 @@ from modelmill.core.digest import canonical_json
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import KIB
 from modelmill.core.model.candidates import candidates_for
+from modelmill.core.model.compute import compute_of
 from modelmill.core.model.recipe import Recipe
 from modelmill.core.model.spec import RunSpec
 from modelmill.core.names import check_name, dataset_prefix, run_prefix
@@ -68,6 +69,7 @@ def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersi
             limit=_RECORD_BYTES,
             hint="shorten the names, or choose columns in recipe.yaml (`inputs: [COLUMN, ...]`)",
         )
+    candidates = candidates_for(plan.task, recipe.candidates, recipe.preset, recipe.search)
     spec = RunSpec(
         run_id=run.run_id,
         tenant=run.tenant,
@@ -80,8 +82,8 @@ def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersi
         target=plan.target,
         inputs=list(plan.inputs),
         labels=prepared.labels,
-        candidates=candidates_for(plan.task, recipe.candidates, recipe.preset, recipe.search),
-        recipe=recipe,
+        candidates=candidates,
+        recipe=recipe.model_copy(update={"compute": compute_of(recipe, candidates)}),
         mixable=prepared.decisions.by in ("stratified", "random"),
         html=prepared.decisions.html,
     )

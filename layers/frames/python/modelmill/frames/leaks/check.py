@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from modelmill.core.data.plan import Plan
 from modelmill.core.data.version import DataWarning
+from modelmill.core.model.task import answers_of
 from modelmill.frames.leaks.labels import Counts, few_test_rows, given_classes, given_numbers
 from modelmill.frames.leaks.sides import drift, shared_groups
 from modelmill.frames.leaks.tells import labels_in_texts, telling_columns
@@ -50,7 +51,9 @@ def check_leaks(
     ]
     if by in ("stratified", "random"):
         warnings += drift(rows, plan)
-    if not pa.types.is_floating(rows.schema.field(plan.target).type):
+    if answers_of(plan.task) == "multilabel":
+        return warnings
+    if answers_of(plan.task) == "classification":
         known = counts or {name: _counted(part.column(plan.target)) for name, part in parts.items()}
         return [*warnings, *(given_classes(known) if by == "given" else []), *few_test_rows(known, by)]
     sides = {name: part.column(plan.target).drop_null().to_numpy() for name, part in parts.items()}
