@@ -1,5 +1,6 @@
 """Pieces of Amazon States Language (JSONata) that the workflow's states are made of: names in, parts of states out."""
 
+import json
 from typing import Any
 
 State = dict[str, Any]
@@ -34,6 +35,17 @@ def function(name: str, *, seconds: int, then: str, on_fault: str = "Conclude") 
 def put(name: str, expression: str) -> State:
     """The input with the value of an expression beside it, as the state's output."""
     return {"Output": f"{{% $merge([$states.input, {{'{name}': {expression}}}]) %}}"}
+
+
+def expression(value: Any) -> str:
+    """JSON with `{% … %}` texts in it as one JSONata expression, for what depends on a condition as a whole."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)}: {expression(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(expression, value)) + "]"
+    if isinstance(value, str) and value.startswith("{%"):
+        return f"({value[2:-2].strip()})"
+    return json.dumps(value)
 
 
 def catch(then: str) -> State:

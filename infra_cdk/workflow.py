@@ -17,7 +17,7 @@ can see (abort, the machine's own timeout) is closed by the rule of the watch st
 """
 
 from infra_cdk import preparation
-from infra_cdk.asl import JOB_PREFIX, State, catch, choice, environment, function, put, retry
+from infra_cdk.asl import JOB_PREFIX, State, catch, choice, environment, expression, function, put, retry
 
 SUBSTITUTIONS = (
     "PreprocessArn",
@@ -28,8 +28,7 @@ SUBSTITUTIONS = (
     "JobImage",
     "SageMakerRoleArn",
     "BatchJobDefinition",
-    "BatchSpotQueue",
-    "BatchOnDemandQueue",
+    "BatchQueue",
     "TableName",
     "DataBucket",
     "ModelsBucket",
@@ -49,6 +48,11 @@ SPOT_WAIT_SECONDS = DAY
 """How long a spot job may wait for capacity, on top of its run time."""
 TASK_SECONDS = MAX_JOB_SECONDS + SPOT_WAIT_SECONDS + 3_600
 MACHINE_SECONDS = 3 * TASK_SECONDS
+METRICS = [
+    {"Name": name.replace("_", "-"), "Regex": rf"modelmill: .*\b{name}=([-+.0-9a-z]+)"}
+    for name in ("epoch", "training_loss", "validation_loss", "learning_rate")
+]
+"""What SageMaker reads in the job's log lines while it runs (`modelmill.training.progress.line`)."""
 SAGEMAKER_FAULTS = ["SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException"]
 BATCH_FAULTS = ["Batch.BatchException", "Batch.AWSBatchException", "Batch.ServerException"]
 
@@ -151,7 +155,11 @@ def _sagemaker_job(stage: str) -> State:
         "Resource": "arn:aws:states:::sagemaker:createTrainingJob.sync",
         "Arguments": {
             "TrainingJobName": _job_name(stage),
-            "AlgorithmSpecification": {"TrainingImage": "${JobImage}", "TrainingInputMode": "File"},
+            "AlgorithmSpecification": {
+                "TrainingImage": "${JobImage}",
+                "TrainingInputMode": "File",
+                "MetricDefinitions": METRICS,
+            },
             "RoleArn": "${SageMakerRoleArn}",
             "HyperParameters": {
                 "stage": stage,
@@ -178,7 +186,7 @@ def _sagemaker_job(stage: str) -> State:
                 f"{stage}/' & {_candidate(stage)} & '/' %}}"
             },
             "ResourceConfig": {
-                "InstanceCount": 1,
+                "InstanceCount": _instances(stage),
                 "InstanceType": f"{{% {compute}.instance_type %}}",
                 "VolumeSizeInGB": 50,
             },
@@ -196,31 +204,53 @@ def _sagemaker_job(stage: str) -> State:
 
 
 def _batch_job(stage: str) -> State:
-    """A Batch job on EC2 GPUs and the wait for its end. The job definition retries a reclaimed spot host."""
+    """A Batch job on EC2 and the wait for its end. The job definition retries a reclaimed spot host.
+
+    There are queues and definitions for both kinds of hosts. Jobs of several hosts have a definition of their own,
+    whose container cannot be overridden but node by node, and Batch runs them on no spot hosts ("Compute environment
+    considerations for MNP with AWS Batch").
+    """
     compute = "$states.input.preprocess.compute"
+    kind = f"($contains({compute}.instance_type, /^ml\\.[gp]/) ? 'gpu' : 'cpu')"
+    container = {
+        "Command": [
+            "--stage",
+            stage,
+            "--run",
+            "{% $states.input.preprocess.run_uri %}",
+            "--candidate",
+            f"{{% {_candidate(stage)} %}}",
+        ],
+        "Environment": [{"Name": name, "Value": value} for name, value in environment().items()],
+    }
+    job = {
+        "JobName": _job_name(stage),
+        "JobDefinition": f"{{% '${{BatchJobDefinition}}-' & {kind} %}}",
+        "JobQueue": f"{{% '${{BatchQueue}}-' & {kind} & ({compute}.spot ? '-spot' : '-on-demand') %}}",
+        "ContainerOverrides": container,
+        "Timeout": {"AttemptDurationSeconds": f"{{% {compute}.max_seconds %}}"},
+    }
+    together = {name: job[name] for name in ("JobName", "Timeout")} | {
+        "JobDefinition": f"{{% '${{BatchJobDefinition}}-nodes-' & {kind} %}}",
+        "JobQueue": f"{{% '${{BatchQueue}}-' & {kind} & '-on-demand' %}}",
+        "NodeOverrides": {
+            "NumNodes": f"{{% {compute}.instances %}}",
+            "NodePropertyOverrides": [{"TargetNodes": "0:", "ContainerOverrides": container}],
+        },
+    }
+    several = f"{{% {compute}.instances > 1 ? {expression(together)} : {expression(job)} %}}"
     return {
         "Type": "Task",
         "Resource": "arn:aws:states:::batch:submitJob.sync",
-        "Arguments": {
-            "JobName": _job_name(stage),
-            "JobDefinition": "${BatchJobDefinition}",
-            "JobQueue": f"{{% {compute}.spot ? '${{BatchSpotQueue}}' : '${{BatchOnDemandQueue}}' %}}",
-            "ContainerOverrides": {
-                "Command": [
-                    "--stage",
-                    stage,
-                    "--run",
-                    "{% $states.input.preprocess.run_uri %}",
-                    "--candidate",
-                    f"{{% {_candidate(stage)} %}}",
-                ],
-                "Environment": [{"Name": name, "Value": value} for name, value in environment().items()],
-            },
-            "Timeout": {"AttemptDurationSeconds": f"{{% {compute}.max_seconds %}}"},
-        },
+        "Arguments": several if stage == "train" else job,
         "TimeoutSeconds": TASK_SECONDS,
         "Retry": [retry(BATCH_FAULTS, first_wait=30)],
     }
+
+
+def _instances(stage: str) -> str | int:
+    """Only a training is spread over several instances."""
+    return "{% $states.input.preprocess.compute.instances %}" if stage == "train" else 1
 
 
 def _candidate(stage: str) -> str:

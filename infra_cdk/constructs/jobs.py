@@ -6,6 +6,7 @@ what the local cloud cannot make (all of Batch and the network under it) carries
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import jsii
 from aws_cdk import (
@@ -35,8 +36,9 @@ from modelmill.core.version import VERSION
 
 LOCAL_ACCOUNT = "000000000000"
 JOB_DEFINITION = "modelmill-job"
-SPOT_QUEUE = "modelmill-jobs-spot"
-ON_DEMAND_QUEUE = "modelmill-jobs-on-demand"
+"""And `-gpu` or `-cpu`; of jobs that take several hosts `-nodes-gpu` or `-nodes-cpu`."""
+QUEUE = "modelmill-jobs"
+"""And `-gpu` or `-cpu`, and `-spot` or `-on-demand`."""
 MAX_VCPUS = 64
 MAX_WAIT = Duration.days(1)
 """How long a job of Batch waits for a host that no queue can give it."""
@@ -139,8 +141,24 @@ def sagemaker_role(scope: Construct, rights: JobRights) -> iam.Role:
     return role
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Hosts of one kind, with one job each."""
+
+    name: str
+    classes: tuple[ec2.InstanceClass, ...]
+    image: batch.EcsMachineImageType
+    gpu: int | None
+
+
+_KINDS = (
+    _Kind("Gpu", (ec2.InstanceClass.G5, ec2.InstanceClass.G4DN), batch.EcsMachineImageType.ECS_AL2023_NVIDIA, 1),
+    _Kind("Cpu", (ec2.InstanceClass.M5, ec2.InstanceClass.M7I), batch.EcsMachineImageType.ECS_AL2023, None),
+)
+
+
 class BatchEngine(Construct):
-    """Spot and on-demand GPU hosts from none up, a queue that prefers each, and the job definition.
+    """For each kind: spot and on-demand hosts from none up, a queue that prefers each, and the job definitions.
 
     Hosts stand in public subnets with no way in: a NAT gateway would cost more in a month than the rest of modelmill,
     and private subnets without one cannot reach ECR. S3 and DynamoDB go through gateway endpoints, which are free.
@@ -152,16 +170,27 @@ class BatchEngine(Construct):
         super().__init__(scope, "Batch")
         Aspects.of(self).add(OnlyIf(is_aws))
         vpc, subnets = self._network(config)
-        spot = self._hosts("Spot", vpc, subnets, spot=True)
-        on_demand = self._hosts("OnDemand", vpc, subnets, spot=False)
-        self._queue("SpotQueue", SPOT_QUEUE, [spot, on_demand])
-        self._queue("OnDemandQueue", ON_DEMAND_QUEUE, [on_demand])
-        self._job_definition(image, rights)
+        log = logs.LogGroup(self, "Log", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY)
+        job_role = iam.Role(self, "JobRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+        rights.attach(job_role, pulls=False)
+        start_role = iam.Role(self, "StartRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+        pull_image(start_role, image)
+        log.grant_write(start_role)
+        driver = ecs.LogDriver.aws_logs(stream_prefix="job", log_group=log)
+        for kind in _KINDS:
+            spot = self._hosts(kind, vpc, subnets, spot=True)
+            on_demand = self._hosts(kind, vpc, subnets, spot=False)
+            self._queue(kind, "Spot", [spot, on_demand])
+            self._queue(kind, "OnDemand", [on_demand])
+            self._definitions(kind, image, job_role, start_role, driver)
         self.arns = {
             "BatchJobDefinition": _batch_arn(scope, "job-definition", JOB_DEFINITION),
-            "BatchSpotQueue": _batch_arn(scope, "job-queue", SPOT_QUEUE),
-            "BatchOnDemandQueue": _batch_arn(scope, "job-queue", ON_DEMAND_QUEUE),
+            "BatchQueue": _batch_arn(scope, "job-queue", QUEUE),
         }
+        kinds = [kind.name.lower() for kind in _KINDS]
+        queues = [f"{self.arns['BatchQueue']}-{kind}-{market}" for kind in kinds for market in ("spot", "on-demand")]
+        jobs = [f"{self.arns['BatchJobDefinition']}-{nodes}{kind}" for kind in kinds for nodes in ("", "nodes-")]
+        self.submits = [*queues, *jobs, *(f"{job}:*" for job in jobs)]
 
     def _network(self, config: Config) -> tuple[ec2.IVpc, ec2.SubnetSelection]:
         if config.vpc_id:
@@ -186,32 +215,35 @@ class BatchEngine(Construct):
         return own, ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC)
 
     def _hosts(
-        self, name: str, vpc: ec2.IVpc, subnets: ec2.SubnetSelection, *, spot: bool
+        self, kind: _Kind, vpc: ec2.IVpc, subnets: ec2.SubnetSelection, *, spot: bool
     ) -> batch.ManagedEc2EcsComputeEnvironment:
-        strategy = batch.AllocationStrategy
+        strategy, name = batch.AllocationStrategy, kind.name + ("Spot" if spot else "OnDemand")
+        inside = ec2.SecurityGroup(
+            self, f"{name}Hosts", vpc=vpc, description="modelmill jobs: out, and in from hosts of the same job alone"
+        )
+        if not spot:  # the hosts of one job meet at rank 0's port, and then at ports of the system's choice
+            inside.add_ingress_rule(inside, ec2.Port.all_tcp(), "processes that train one net together")
         return batch.ManagedEc2EcsComputeEnvironment(
             self,
             name,
             vpc=vpc,
             vpc_subnets=subnets,
-            security_groups=[
-                ec2.SecurityGroup(self, f"{name}Hosts", vpc=vpc, description="modelmill jobs: out only, nothing in")
-            ],
+            security_groups=[inside],
             spot=spot,
             allocation_strategy=strategy.SPOT_PRICE_CAPACITY_OPTIMIZED if spot else strategy.BEST_FIT_PROGRESSIVE,
-            instance_classes=[ec2.InstanceClass.G4DN, ec2.InstanceClass.G5],
+            instance_classes=list(kind.classes),
             use_optimal_instance_classes=False,
-            images=[batch.EcsMachineImage(image_type=batch.EcsMachineImageType.ECS_AL2023_NVIDIA)],
+            images=[batch.EcsMachineImage(image_type=kind.image)],
             minv_cpus=0,
             maxv_cpus=MAX_VCPUS,
         )
 
-    def _queue(self, name: str, queue_name: str, preferred: list[batch.ManagedEc2EcsComputeEnvironment]) -> None:
+    def _queue(self, kind: _Kind, market: str, preferred: list[batch.ManagedEc2EcsComputeEnvironment]) -> None:
         reasons = batch.JobStateTimeLimitActionsReason
         batch.JobQueue(
             self,
-            name,
-            job_queue_name=queue_name,
+            f"{kind.name}{market}Queue",
+            job_queue_name=f"{QUEUE}-{kind.name.lower()}-{'spot' if market == 'Spot' else 'on-demand'}",
             compute_environments=[
                 batch.OrderedComputeEnvironment(compute_environment=hosts, order=order)
                 for order, hosts in enumerate(preferred, start=1)
@@ -232,38 +264,53 @@ class BatchEngine(Construct):
             ],
         )
 
-    def _job_definition(self, image: JobImage, rights: JobRights) -> None:
-        log = logs.LogGroup(self, "Log", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY)
-        job_role = iam.Role(self, "JobRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
-        rights.attach(job_role, pulls=False)
-        start_role = iam.Role(self, "StartRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
-        pull_image(start_role, image)
-        log.grant_write(start_role)
-        batch.EcsJobDefinition(
-            self,
-            "Job",
-            job_definition_name=JOB_DEFINITION,
-            container=batch.EcsEc2ContainerDefinition(
+    def _definitions(
+        self, kind: _Kind, image: JobImage, job_role: iam.Role, start_role: iam.Role, driver: ecs.LogDriver
+    ) -> None:
+        """One for a host alone, one for several: the workflow says how many, and overrides every container alike."""
+
+        def container(name: str) -> batch.EcsEc2ContainerDefinition:
+            return batch.EcsEc2ContainerDefinition(
                 self,
-                "Container",
+                name,
                 image=ecs.ContainerImage.from_registry(image.uri),
                 cpu=3,
                 memory=Size.gibibytes(14),
-                gpu=1,
+                gpu=kind.gpu,
                 user="job",  # of the image; SageMaker runs it as root
                 job_role=job_role,
                 execution_role=start_role,
-                logging=ecs.LogDriver.aws_logs(stream_prefix="job", log_group=log),
-            ),
-            # A reclaimed host is no fault of the job: it goes on from its checkpoint. Everything else is.
-            retry_attempts=3,
-            retry_strategies=[
+                logging=driver,
+            )
+
+        # A reclaimed host is no fault of the job: it goes on from its checkpoint. Everything else is.
+        retries: dict[str, Any] = {
+            "retry_attempts": 3,
+            "retry_strategies": [
                 batch.RetryStrategy.of(batch.Action.RETRY, batch.Reason.SPOT_INSTANCE_RECLAIMED),
                 batch.RetryStrategy.of(batch.Action.EXIT, batch.Reason.custom(on_reason="*")),
             ],
             # The workflow sets the recipe's own limit for each job.
-            timeout=Duration.days(5),
+            "timeout": Duration.days(5),
+        }
+        name = f"{JOB_DEFINITION}-{kind.name.lower()}"
+        batch.EcsJobDefinition(
+            self, f"{kind.name}Job", job_definition_name=name, container=container(f"{kind.name}Container"), **retries
         )
+        nodes = batch.MultiNodeJobDefinition(
+            self,
+            f"{kind.name}Nodes",
+            job_definition_name=f"{JOB_DEFINITION}-nodes-{kind.name.lower()}",
+            containers=[
+                batch.MultiNodeContainer(start_node=0, end_node=1, container=container(f"{kind.name}NodeContainer"))
+            ],
+            **retries,
+        )
+        resource = nodes.node.default_child
+        if not isinstance(resource, CfnResource):
+            raise TypeError("a job definition is one resource")
+        # Open above, else no job may have another number of hosts (NodeOverrides, AWS Batch API).
+        resource.add_property_override("NodeProperties.NodeRangeProperties.0.TargetNodes", "0:")
 
 
 def _batch_arn(scope: Construct, resource: str, name: str) -> str:

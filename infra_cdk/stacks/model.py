@@ -141,7 +141,7 @@ class ModelStack(Stack):
                 [training_jobs],
             ),
             pass_role,
-            grants.allow(["batch:SubmitJob"], [*batch.arns.values(), f"{batch.arns['BatchJobDefinition']}:*"]),
+            grants.allow(["batch:SubmitJob"], batch.submits),
             grants.allow(["batch:TerminateJob"], [self._arn("batch", "job", "*")]),
             # Batch lets nobody name the jobs to describe ("Actions, resources, and condition keys for AWS Batch").
             grants.allow(["batch:DescribeJobs"], ["*"]),

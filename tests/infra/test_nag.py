@@ -31,7 +31,8 @@ ACCEPTED_STARS = (
     r"Resource::\*",  # test_permissions has a reason for each
     r"Resource::.*Uploads.*/\*",
     r"Resource::.*/\*/(datasets|quarantine|scratch|runs|packages|runs/\*/checkpoints)/\*",
-    r"Resource::.*:(execution:modelmill-pipeline:\*|training-job/modelmill-\*|job-definition/modelmill-job:\*|job/\*)",
+    r"Resource::.*:(execution:modelmill-pipeline:\*|training-job/modelmill-\*|job/\*)",
+    r"Resource::.*:job-definition/modelmill-job-[a-z-]+:\*",
     r"Resource::.*:(execution:modelmill-pipeline/\*|/applications/.*/jobruns/\*)",
     r"Resource::.*:log-group:/aws/sagemaker/TrainingJobs:\*",
     r"Policy::.*/service-role/(AmazonAPIGatewayPushToCloudWatchLogs|AmazonEC2ContainerServiceforEC2Role)",

@@ -76,6 +76,29 @@ def test_uses_the_network_it_is_given(bundles: Bundles, tmp_path: Path) -> None:
         assert hosts["ComputeResources"]["Subnets"] == ["subnet-1", "subnet-2"]
 
 
+def test_batch_has_every_queue_and_definition_that_the_workflow_names(templates: Templates) -> None:
+    queues = {queue["JobQueueName"] for queue in templates.properties("AWS::Batch::JobQueue")}
+    assert queues == {f"modelmill-jobs-{kind}-{market}" for kind in ("gpu", "cpu") for market in ("spot", "on-demand")}
+    jobs = {job["JobDefinitionName"]: job for job in templates.properties("AWS::Batch::JobDefinition")}
+    assert set(jobs) == {f"modelmill-job-{nodes}{kind}" for kind in ("gpu", "cpu") for nodes in ("", "nodes-")}
+    for kind in ("gpu", "cpu"):
+        (nodes,) = jobs[f"modelmill-job-nodes-{kind}"]["NodeProperties"]["NodeRangeProperties"]
+        assert nodes["TargetNodes"] == "0:", "open above: the workflow says how many"
+        for container in (jobs[f"modelmill-job-{kind}"]["ContainerProperties"], nodes["Container"]):
+            wanted = {need["Type"] for need in container["ResourceRequirements"]}
+            assert wanted == {"MEMORY", "VCPU", *(["GPU"] if kind == "gpu" else [])}
+
+
+def test_only_hosts_of_the_same_jobs_reach_hosts_of_jobs(templates: Templates) -> None:
+    groups = dict(templates.resources("AWS::EC2::SecurityGroup"))
+    assert not any("SecurityGroupIngress" in group["Properties"] for group in groups.values())
+    ways = list(templates.properties("AWS::EC2::SecurityGroupIngress"))
+    assert len(ways) == 2
+    for way in ways:
+        assert way["GroupId"] == way["SourceSecurityGroupId"]
+        assert way["IpProtocol"] == "tcp"
+
+
 def test_alarms_reach_the_mailbox_that_is_named(bundles: Bundles, tmp_path: Path) -> None:
     make_app({"alarm_email": "ops@example.org"}, tmp_path, bundles).synth()
     (subscription,) = Templates.read(tmp_path).properties("AWS::SNS::Subscription")

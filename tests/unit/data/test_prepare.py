@@ -180,7 +180,7 @@ def test_what_is_said(tmp_path: Path) -> None:
     assert answer["candidates"] == ["ngram-linear", "ngram-embedding"]
     assert answer["compute"] == {
         "engine": "sagemaker",
-        "instance_type": "ml.g4dn.xlarge",
+        "instance_type": "ml.m5.xlarge",
         "instances": 1,
         "spot": True,
         "max_seconds": 3600,

@@ -12,6 +12,7 @@ from infra_cdk import asl, workflow
 from modelmill.core.lifecycle import STAGES
 from modelmill.core.limits import LAMBDA_SECONDS, STATE_PAYLOAD_BYTES
 from modelmill.core.model.recipe import Compute
+from modelmill.training.progress import line
 
 MACHINE = workflow.definition(concurrency=4, map_concurrency=40)
 TOP: dict[str, Any] = MACHINE["States"]
@@ -30,7 +31,7 @@ INPUT: dict[str, Any] = {
         "status": "ok",
         "dataset_version": "abc",
         "candidates": ["linear"],
-        "compute": Compute().model_dump(),
+        "compute": Compute(instance_type="ml.g4dn.xlarge").model_dump(),
         "run_uri": "s3://models/default/runs/20261124T150000-0123456789/",
     },
     "candidate": "ngram-embedding",
@@ -74,7 +75,8 @@ def reachable(start: str, without: str = "") -> set[str]:
 def test_states_are_the_stages_of_the_life_cycle_in_order() -> None:
     wanted = list(dict.fromkeys(stage.state for stage in STAGES if stage.state))
     assert [name for name in TOP if name in wanted] == wanted
-    called = {task["Arguments"].get("FunctionName", "")[2:-4] for task in TASKS.values()} - {""}
+    invoked = [task["Arguments"]["FunctionName"] for task in TASKS.values() if "lambda:invoke" in task["Resource"]]
+    called = {name[2:-4] for name in invoked}
     assert called == {stage.state for stage in STAGES if stage.state and stage.function != "model/job"}
 
 
@@ -163,11 +165,47 @@ def test_both_engines_tell_the_job_the_same() -> None:
         assert environment == sagemaker["Environment"]
 
 
-def test_batch_takes_the_queue_that_the_recipe_asks_for() -> None:
-    arguments = JOBS["TrainOnBatch"]["Arguments"]
-    assert evaluate(arguments, with_compute(spot=True))["JobQueue"] == "${BatchSpotQueue}"
-    assert evaluate(arguments, with_compute(spot=False))["JobQueue"] == "${BatchOnDemandQueue}"
-    assert evaluate(arguments, with_compute(max_seconds=60))["Timeout"] == {"AttemptDurationSeconds": 60}
+@pytest.mark.parametrize("name", [name for name in JOBS if "Batch" in name])
+@pytest.mark.parametrize(("instance", "kind"), [("ml.p4d.24xlarge", "gpu"), ("ml.m5.xlarge", "cpu")])
+def test_batch_takes_the_hosts_that_the_recipe_asks_for(name: str, instance: str, kind: str) -> None:
+    arguments = JOBS[name]["Arguments"]
+    job = evaluate(arguments, with_compute(spot=True, instance_type=instance))
+    assert (job["JobQueue"], job["JobDefinition"]) == (
+        f"${{BatchQueue}}-{kind}-spot",
+        f"${{BatchJobDefinition}}-{kind}",
+    )
+    job = evaluate(arguments, with_compute(spot=False, instance_type=instance, max_seconds=60))
+    assert job["JobQueue"] == f"${{BatchQueue}}-{kind}-on-demand"
+    assert job["Timeout"] == {"AttemptDurationSeconds": 60}
+
+
+def test_several_instances_train_together_and_one_packages() -> None:
+    several = with_compute(instances=4, spot=True)
+    for stage, count in (("Train", 4), ("Package", 1)):
+        job = evaluate(JOBS[f"{stage}OnSageMaker"]["Arguments"], several)
+        assert job["ResourceConfig"]["InstanceCount"] == count
+    one = evaluate(JOBS["TrainOnBatch"]["Arguments"], INPUT)
+    job = evaluate(JOBS["TrainOnBatch"]["Arguments"], several)
+    assert job["JobDefinition"] == "${BatchJobDefinition}-nodes-gpu"
+    assert job["JobQueue"] == "${BatchQueue}-gpu-on-demand", "Batch runs jobs of several hosts on no spot hosts"
+    assert "ContainerOverrides" not in job, "what Batch refuses beside NodeOverrides"
+    (nodes,) = job["NodeOverrides"]["NodePropertyOverrides"]
+    assert job["NodeOverrides"]["NumNodes"] == 4
+    assert nodes == {"TargetNodes": "0:", "ContainerOverrides": one["ContainerOverrides"]}
+    assert (job["JobName"], job["Timeout"]) == (one["JobName"], one["Timeout"])
+    assert "ContainerOverrides" in evaluate(JOBS["PackageOnBatch"]["Arguments"], several)
+
+
+def test_sagemaker_reads_the_metrics_in_the_lines_of_the_loop() -> None:
+    epoch = {"epoch": 3, "training_loss": 0.25, "validation_loss": 1.5e-07, "learning_rate": 4e-3}
+    found = {}
+    for definition in evaluate(JOBS["TrainOnSageMaker"]["Arguments"], INPUT)["AlgorithmSpecification"][
+        "MetricDefinitions"
+    ]:
+        match = re.search(definition["Regex"], line("fold 1 of 5", epoch))
+        assert match
+        found[definition["Name"].replace("-", "_")] = float(match[1])
+    assert found == epoch
 
 
 @pytest.mark.parametrize("candidate", ["mlp", "a", "ngram_embedding.v2-with-a-very-long-name", "1-----------------2"])
@@ -317,5 +355,5 @@ def test_every_placeholder_is_substituted() -> None:
 def test_both_engines_say_the_region_to_botocore(stage: str) -> None:
     """Without it no client can be made: neither SageMaker nor Batch on EC2 sets AWS_DEFAULT_REGION."""
     assert workflow._sagemaker_job(stage)["Arguments"]["Environment"]["AWS_DEFAULT_REGION"] == "${Region}"
-    overrides = workflow._batch_job(stage)["Arguments"]["ContainerOverrides"]
+    overrides = evaluate(workflow._batch_job(stage)["Arguments"], INPUT)["ContainerOverrides"]
     assert {"Name": "AWS_DEFAULT_REGION", "Value": "${Region}"} in overrides["Environment"]

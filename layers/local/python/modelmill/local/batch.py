@@ -33,9 +33,16 @@ def submit_job(request: Document, place: Place) -> Document:
     return described
 
 
+def _overrides(request: Document) -> Document:
+    """What the container is told; a job of several hosts is played by one, which is told what the first of them is."""
+    nodes: list[Document] = request.get("NodeOverrides", {}).get("NodePropertyOverrides", [{}])
+    overrides: Document = request.get("ContainerOverrides") or nodes[0].get("ContainerOverrides", {})
+    return overrides
+
+
 def _batch_job(request: Document, identity: dict[str, str], folder: Path, place: Place) -> Job:
     """`ContainerOverrides.Command` is what Docker would append to the ENTRYPOINT, unless it names a program itself."""
-    overrides = request.get("ContainerOverrides", {})
+    overrides = _overrides(request)
     command = tuple(overrides.get("Command", ()))
     if not command or command[0].startswith("-"):
         command = (*ENTRY_POINT, *command)
@@ -60,7 +67,7 @@ _BATCH_REASON = {
 
 def _describe_batch(request: Document, name: str, job_id: str, history: list[Outcome]) -> Document:
     last = history[-1]
-    overrides = request.get("ContainerOverrides", {})
+    overrides = _overrides(request)
     return {
         "JobName": name,
         "JobId": job_id,

@@ -223,7 +223,7 @@ class _Fit:
 
     def _autocast(self) -> torch.autocast:
         kind, wanted = self.run.device.type, self.loop.precision
-        half = wanted == "bf16" or (wanted == "auto" and kind == "cuda" and torch.cuda.is_bf16_supported())
+        half = wanted == "bf16" or (wanted == "auto" and kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False))
         return torch.autocast(kind, torch.bfloat16, enabled=half)
 
     def _interrupted(self, total: Tensor) -> bool:

@@ -86,10 +86,14 @@ class Prepare(_Section):
 
 
 class Compute(_Section):
-    """Where jobs run. The local cloud runs either engine as a process."""
+    """Where jobs run. The local cloud runs either engine as a process.
+
+    `auto` takes a CPU unless a candidate trains a net on text, images or sounds. On Batch the type only says which of
+    both. Several `instances`, and all devices of one, train a net together; on Batch they are never spot instances.
+    """
 
     engine: Engine = "sagemaker"
-    instance_type: str = Field("ml.g4dn.xlarge", pattern=r"^ml\.[a-z0-9]+\.[a-z0-9]+$")
+    instance_type: str = Field("auto", pattern=r"^(auto|ml\.[a-z0-9]+\.[a-z0-9]+)$")
     instances: int = Field(1, ge=1, le=64)
     spot: bool = True
     max_seconds: int = Field(3_600, ge=60, le=5 * 24 * 3_600)
@@ -271,7 +275,7 @@ class Recipe(_Section):
     def _has_a_price(self) -> "Recipe":
         compute = self.compute
         price = dollars_an_hour(compute.engine, compute.instance_type, spot=compute.spot)
-        if self.budget.dollars is not None and price is None:
+        if self.budget.dollars is not None and price is None and compute.instance_type != "auto":
             known = ", ".join(priced())
             text = f"budget.dollars: no price is known of {compute.instance_type}; say budget.seconds, or take one of "
             raise ValueError(text + known)
