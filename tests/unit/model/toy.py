@@ -42,6 +42,28 @@ class SlopeNet(Net):
         return torch.cat([torch.zeros_like(odds), odds], dim=1)
 
 
+class PlainNet(Net):
+    """Numbers times a table [N, K]."""
+
+    kind: ClassVar[str] = "plain"
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.table = nn.Parameter(table)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], tensors: Tensors) -> Self:  # noqa: ARG003
+        return cls(tensors["table"])
+
+    def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:  # noqa: ARG002
+        return numbers @ self.table
+
+    def export(self, graph: Any) -> str:
+        numbers = graph.input("numbers", "FLOAT", len(self.table))
+        name: str = graph.op("MatMul", [numbers, graph.constant(self.table, "table")])
+        return name
+
+
 @dataclass(frozen=True, kw_only=True)
 class Slope:
     """`fit` learns nothing; `epochs` are reported, `fails_from` is the slope from which it fails."""
@@ -74,6 +96,13 @@ class Slope:
     ) -> tuple[dict[str, Any], Net] | None:
         preprocess = {"kind": "tabular", "numbers": ["x"], "categories": []}
         return (preprocess, SlopeNet(settings[0]["slope"])) if self.again else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costly(Slope):
+    """One whose answers take long."""
+
+    costly: ClassVar[bool] = True
 
 
 def rows_of(count: int, seed: int = 0) -> Rows:
