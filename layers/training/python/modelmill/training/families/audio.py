@@ -47,7 +47,7 @@ class LogMelCnn:
     """
 
     costly: ClassVar[bool] = True
-    width: int = 16
+    width: int = 12
     rate: int = 16_000
     seconds: float = 10.0
     bands: int = 40

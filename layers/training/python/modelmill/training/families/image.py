@@ -24,7 +24,8 @@ _SIDE = 8
 _SHAPES = 1 / 4, 4.0
 _LOOK = 0.25
 """Of the epochs, after which it is asked whether images may be mirrored."""
-_WORSE = 1.05
+_WORSE, _OF_NOTHING = 1.05, 0.01
+"""What mirrored images may cost: so many times the loss, and that share of what knowing nothing costs."""
 
 
 def preprocess_of(rows: Rows, run: Run, side: int) -> dict[str, Any]:
@@ -84,17 +85,22 @@ class Cnn:
         def score(outputs: Tensor) -> float:
             return run.objective.scores(outputs.cpu(), target)[run.objective.measure]
 
+        def indifferent(plain: float) -> bool:
+            outputs = learner.outputs(asked, mirrored=True)
+            return score(outputs) <= plain * _WORSE + score(torch.zeros_like(outputs)) * _OF_NOTHING
+
         def validate() -> float:
             found = score(learner.outputs(asked))
             learner.age += 1
             if int(learner.age) == look:
-                learner.mirrors.fill_(score(learner.outputs(asked, mirrored=True)) <= found * _WORSE)
+                learner.mirrors.fill_(indifferent(found))
             return found
 
         loss = loss_of(learner, rows, _augmented(learner, preprocess), run)
         ended = train(learner, loss, len(train_rows), validate, run, epochs=epochs, learning_rate=self.learning_rate)
-        learner.net.mirrors = bool(learner.mirrors)
-        settings = {"best_epoch": ended.best_epoch, "epochs": epochs, "mirrors": bool(learner.mirrors)}
+        # The best epoch may be one from before it was asked.
+        learner.net.mirrors = bool(learner.mirrors) or indifferent(score(learner.outputs(asked)))
+        settings = {"best_epoch": ended.best_epoch, "epochs": epochs, "mirrors": learner.net.mirrors}
         return Fitted(preprocess, learner.net.cpu(), learner.outputs(asked).cpu(), settings)
 
     def refit(self, rows: Rows, settings: Sequence[Settings], run: Run) -> tuple[dict[str, Any], Net]:
