@@ -48,6 +48,8 @@ class Growth:
     learning_rate: float
     rounds: int
     """Most trees of each output."""
+    bins: int
+    """Most different values of a feature that a split can tell apart."""
     min_rows: int
     feature_share: float
     row_share: float
@@ -63,6 +65,7 @@ class Growth:
             "num_class": len(part.outputs),
             "num_leaves": self.leaves,
             "learning_rate": self.learning_rate,
+            "max_bin": self.bins,
             "min_data_in_leaf": self.min_rows,
             "feature_fraction": self.feature_share,
             "bagging_fraction": self.row_share,

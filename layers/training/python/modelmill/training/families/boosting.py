@@ -27,8 +27,14 @@ _MOST_LEAVES = 32_000
 _MOST_ROUNDS = 2_000
 _USUAL_ROUNDS = 400
 """Rounds that the learning rate is meant for."""
-_TELLING_ROWS = 500
+_WIDE = 100
+"""Columns above which trees cost so much that they are grown from coarser bins, faster, and without trials."""
+_TELLING_ROWS = 200
 """Validation rows below which a difference between settings is mostly luck, so none is chosen."""
+_SMALLEST, _LARGEST = 4, 128
+_JUDGING_ROWS = 50
+"""Validation rows below which even the number of rounds is not chosen: one row left out would choose for itself."""
+_BLIND_ROUNDS = 100
 _PRIOR_ROWS = 10.0
 """Rows of the mean of all that a category's mean target begins with."""
 _ROWS_PER_VALUE = 100
@@ -62,14 +68,16 @@ class _Fold(NamedTuple):
     run: Run
 
     def grown(self, features: _Features, growth: Growth) -> list[Grown]:
-        """Boosters that stopped by the validation rows."""
-        held_out = (features.validation, self.held_out)
+        """Boosters that stopped by the validation rows, if there are enough of them."""
+        held_out = (features.validation, self.held_out) if len(features.validation) >= _JUDGING_ROWS else None
+        if held_out is None:
+            growth = replace(growth, rounds=min(growth.rounds, _BLIND_ROUNDS))
         return grow(features.train, self.problem, held_out, [growth] * len(self.problem.parts), self.run)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Boosting:
-    """LightGBM. Where validation rows can tell, leaves and pairs to rotate are chosen by them; rounds always are."""
+    """LightGBM. Where validation rows can tell, leaves and pairs to rotate are chosen by them."""
 
     leaves: int | None = None
     learning_rate: float = 0.05
@@ -84,7 +92,7 @@ class Boosting:
         fold = _Fold(data, problem, problem_of(run.objective, data.validation_target), run)
         choice = self._chosen(fold)
         features = _features(data, run, choice.pairs)
-        grown = fold.grown(features, self._growth(choice.leaves, len(train), problem))
+        grown = fold.grown(features, self._growth(choice.leaves, data, problem))
         net = _net(features, problem, grown)
         rounds = [each.rounds for each in grown]
         run.progress(1, f"{choice.leaves} leaves, {sum(rounds)} rounds: validation loss {_loss(grown):.4f}")
@@ -99,7 +107,7 @@ class Boosting:
         chosen = Counter(json.dumps([each["leaves"], each["pairs"]]) for each in settings).most_common(1)[0][0]
         leaves, pairs = json.loads(chosen)
         alike = [each for each in settings if each["leaves"] == leaves]
-        most = self._growth(leaves, len(rows), problem)
+        most = self._growth(leaves, data, problem)
         growth = []
         for index in range(len(problem.parts)):
             rounds = median(each["rounds"][index] * len(rows) / each["rows"] for each in alike)
@@ -107,13 +115,17 @@ class Boosting:
         features = _features(data, run, pairs)
         return data.preprocess, _net(features, problem, grow(features.train, problem, None, growth, run))
 
-    def _growth(self, leaves: int, rows: int, problem: Problem) -> Growth:
+    def _growth(self, leaves: int, data: Prepared, problem: Problem) -> Growth:
+        rows, wide = len(data.train_target), _width(data) > _WIDE
         trees = sum(len(part.outputs) for part in problem.parts)
         rounds = max(min(_MOST_ROUNDS, _MOST_LEAVES // (leaves * max(trees, 1)), rows + 100), 1)
         return Growth(
             leaves=leaves,
             # Where few trees may grow (many classes), each has to do more.
-            learning_rate=min(self.learning_rate * max(_USUAL_ROUNDS * leaves * trees / _MOST_LEAVES, 1), 0.3),
+            learning_rate=min(
+                self.learning_rate * max(_USUAL_ROUNDS * leaves * trees / _MOST_LEAVES, 2 if wide else 1), 0.3
+            ),
+            bins=63 if wide else 255,
             rounds=rounds,
             min_rows=max(min(20, rows // 50), 2),
             feature_share=self.feature_share,
@@ -125,7 +137,7 @@ class Boosting:
         """The leaves of a tree and the pairs to rotate."""
         default = self.leaves or max(min(31, len(fold.data.train_target) // 40), 4)
         first = _Choice(default, [])
-        if len(fold.data.validation_target) < _TELLING_ROWS:
+        if len(fold.data.validation_target) < _TELLING_ROWS or _width(fold.data) > _WIDE:
             return first
         grown = self._trial(fold, first, 0.1)
         tried = [(_loss(grown), first)]
@@ -134,21 +146,35 @@ class Boosting:
             if len(strongest) >= count and not fold.run.late():
                 choice = _Choice(default, strongest[:count])
                 tried.append((_loss(self._trial(fold, choice, 0.1 + 0.1 * count)), choice))
-        pairs = min(tried)[1].pairs
-        for leaves in () if self.leaves else (default // 2, default * 2):
-            if not fold.run.late():
-                choice = _Choice(leaves, pairs)
-                tried.append((_loss(self._trial(fold, choice, 0.6)), choice))
+        if self.leaves is None:
+            for factor in (0.5, 2):
+                self._resize(fold, tried, factor)
         return min(tried)[1]
+
+    def _resize(self, fold: _Fold, tried: list[tuple[float, _Choice]], factor: float) -> None:
+        """Try ever smaller, or ever larger, trees as long as they are better."""
+        loss, best = min(tried)
+        while not fold.run.late() and _SMALLEST <= best.leaves * factor <= _LARGEST:
+            choice = best._replace(leaves=round(best.leaves * factor))
+            if choice in (earlier for _, earlier in tried):
+                return
+            tried.append((_loss(self._trial(fold, choice, 0.6)), choice))
+            if tried[-1][0] >= loss:
+                return
+            loss, best = tried[-1]
 
     def _trial(self, fold: _Fold, choice: _Choice, done: float) -> list[Grown]:
         """A short fit: half as many trees, each with twice the weight."""
-        growth = self._growth(choice.leaves, len(fold.data.train_target), fold.problem)
+        growth = self._growth(choice.leaves, fold.data, fold.problem)
         growth = replace(growth, learning_rate=min(2 * growth.learning_rate, 0.3), patience=20)
         grown = fold.grown(_features(fold.data, fold.run, choice.pairs), growth)
         pairs = len(choice.pairs)
         fold.run.progress(done, f"{choice.leaves} leaves, {pairs} pairs rotated: validation loss {_loss(grown):.4f}")
         return grown
+
+
+def _width(data: Prepared) -> int:
+    return data.train["numbers"].shape[1] + len(data.sizes)
 
 
 def _loss(grown: Sequence[Grown]) -> float:
