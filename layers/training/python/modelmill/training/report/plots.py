@@ -69,7 +69,7 @@ def ticks(low: float, high: float) -> list[float]:
     """A few round numbers from `low` to `high`."""
     rough = (high - low) / _TICKS
     power = 10 ** floor(log10(rough))
-    step = power * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
+    step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
     first = -floor(-low / step + 1e-9)
     return [(first + place) * step for place in range(int(floor(high / step + 1e-9) - first) + 1)]
 
