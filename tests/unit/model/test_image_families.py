@@ -1,5 +1,6 @@
 """Families of images: what they learn, that ONNX says the same, and what they refuse."""
 
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from modelmill.aws import objects
 from modelmill.core.errors import Rejected
+from modelmill.core.model.package import FILES
 from modelmill.core.model.task import Task
+from modelmill.serving import instances
+from modelmill.serving import model as serving
 from modelmill.training.augment import later, mirrored, moved, without_bands, without_square
 from modelmill.training.families import family_of
 from modelmill.training.families.image import preprocess_of
@@ -195,7 +200,7 @@ def test_weights_that_are_no_resnet_are_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path) == "bad_weights"
 
 
-def test_jobs_make_a_package_of_images_and_a_resumed_one_is_the_same(cloud: Cloud) -> None:
+def test_jobs_make_the_same_package_of_images_twice_and_it_is_served(cloud: Cloud, tmp_path: Path) -> None:
     splits = {}
     for split, (count, seed) in {"train": (160, 1), "validation": (80, 2), "test": (60, 3)}.items():
         files, labels = arrows(count, seed, colour=True)
@@ -210,3 +215,17 @@ def test_jobs_make_a_package_of_images_and_a_resumed_one_is_the_same(cloud: Clou
         assert outcome["metrics"]["accuracy"]["value"] > 0.9
         digests.add(outcome["digest"])
     assert len(digests) == 1
+    served = _served(digests.pop(), tmp_path)
+    rows = [{"image": b64encode(file).decode()} for file in splits["test"]["picture"]]
+    scores = served.scores(instances.columns_of(rows, served.fields, is_text=served.is_text))
+    right = [
+        row["label"] == label
+        for row, label in zip(served.answers.predictions(scores), splits["test"]["label"], strict=True)
+    ]
+    assert np.mean(right) == pytest.approx(outcome["metrics"]["accuracy"]["value"], abs=1e-6)
+
+
+def _served(digest: str, folder: Path) -> serving.Model:
+    for name in FILES:
+        (folder / name).write_bytes(objects.get("models", f"default/packages/{digest}/{name}"))
+    return serving.Model(folder)
