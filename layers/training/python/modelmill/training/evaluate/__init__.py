@@ -15,6 +15,7 @@ import numpy as np
 from modelmill.core.model.spec import RunSpec
 from modelmill.core.model.task import answers_of
 from modelmill.training.evaluate.answers import Answers, answers_of_rows, batches
+from modelmill.training.evaluate.bootstrap import figure
 from modelmill.training.evaluate.classification import Judged, classification
 from modelmill.training.evaluate.doubts import doubts, is_no_better
 from modelmill.training.evaluate.evidence import Evidence
@@ -69,7 +70,7 @@ def metrics(answers: Answers, rows: Rows, spec: RunSpec, evidence: Evidence | No
     if evidence.selection and evidence.selection.loss is not None:
         found["selection"] = {
             "measure": evidence.selection.measure,
-            "value": evidence.selection.loss,
+            "value": figure(evidence.selection.loss),
             "rows": evidence.selection.rows,
             "folds": evidence.selection.folds,
         }
