@@ -47,7 +47,7 @@ def _edited(model: bytes, name: str, change: Any) -> bytes:
     return edited
 
 
-@pytest.mark.parametrize("candidate", ["ngram-linear", "ngram-embedding", "linear", "tabm"])
+@pytest.mark.parametrize("candidate", ["ngram-linear", "ngram-embedding", "linear", "tabm", "boosting"])
 def test_the_conversion_agrees_on_edge_rows_and_gives_the_same_bytes_twice(cloud: Cloud, candidate: str) -> None:
     model, features = _trained(cloud, candidate)
     spec = cloud.specs["r1"]

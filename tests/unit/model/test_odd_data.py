@@ -46,7 +46,7 @@ TABLES: dict[str, tuple[dict[str, str], Cells, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("candidate", ["linear", "tabm"])
+@pytest.mark.parametrize("candidate", ["linear", "tabm", "boosting"])
 @pytest.mark.parametrize("name", TABLES)
 def test_odd_tables_end_as_packages(cloud: Cloud, name: str, candidate: str) -> None:
     inputs, cells, labels = TABLES[name]
