@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optuna.storages import InMemoryStorage
@@ -36,7 +37,7 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modelmill.training.search.JournalStorage", lambda journal: InMemoryStorage())  # noqa: ARG005
 
 
-def searched(path: Path, candidates: list[Candidate], name: str = "toy", **recipe: object) -> Trained:
+def searched(path: Path, candidates: list[Candidate], name: str = "toy", **recipe: Any) -> Trained:
     return train(ROWS, VALIDATION, toy.run_of(path, candidates, name, **recipe))
 
 
