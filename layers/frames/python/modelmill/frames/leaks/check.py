@@ -53,7 +53,7 @@ def check_leaks(
         warnings += drift(rows, plan)
     if answers_of(plan.task) == "multilabel":
         return warnings
-    if answers_of(plan.task) == "classification":
+    if not pa.types.is_floating(rows.schema.field(plan.target).type):
         known = counts or {name: _counted(part.column(plan.target)) for name, part in parts.items()}
         return [*warnings, *(given_classes(known) if by == "given" else []), *few_test_rows(known, by)]
     sides = {name: part.column(plan.target).drop_null().to_numpy() for name, part in parts.items()}
