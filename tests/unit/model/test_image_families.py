@@ -20,7 +20,7 @@ from modelmill.training.augment import later, mirrored, moved, without_bands, wi
 from modelmill.training.families import family_of
 from modelmill.training.families.image import preprocess_of
 from modelmill.training.nets.convolutional import ImageNet, shape_for
-from modelmill.training.nets.resnet import ResNetBody
+from modelmill.training.nets.resnet import ResNetBody, shape_of
 from tests.unit.model.media import arrows, equal_in_onnx, png, rings, rows_of, run_of
 from tests.unit.model.world import Cloud
 
@@ -133,6 +133,17 @@ def test_augmented_pictures_hold_what_they_held() -> None:
         assert torch.equal(fewer[fewer != 0], pictures[fewer != 0])
         assert 0 < int(gone.max()) <= most
     assert torch.equal(later(pictures, 0), pictures)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "bottleneck", "parameters"),
+    [([2, 2, 2, 2], False, 11_176_512), ([3, 4, 6, 3], False, 21_284_672), ([3, 4, 6, 3], True, 23_508_032)],
+)
+def test_the_published_nets_have_as_many_parameters(blocks: list[int], bottleneck: bool, parameters: int) -> None:  # noqa: FBT001
+    with torch.device("meta"):
+        body = ResNetBody(channels=3, width=64, blocks=blocks, bottleneck=bottleneck)
+    assert sum(parameter.numel() for parameter in body.parameters()) == parameters
+    assert shape_of(body.state_dict()) == {"channels": 3, "width": 64, "blocks": blocks, "bottleneck": bottleneck}
 
 
 def _weights(folder: Path, blocks: list[int], *, bottleneck: bool, **more: torch.Tensor) -> ResNetBody:

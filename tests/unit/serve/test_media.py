@@ -217,7 +217,7 @@ def test_damaged_files_end_in_a_refusal_or_an_answer() -> None:
     assert {200, 400} <= statuses <= {200, 400, 413}
 
 
-@pytest.mark.parametrize("rate", [4_000, 8_000, 11_025, 16_000, 44_100, 48_000])
+@pytest.mark.parametrize("rate", [4_000, 8_000, 11_025, 16_000, 44_100, 47_999])
 @pytest.mark.parametrize(("form", "subtype"), [("WAV", "PCM_16"), ("WAV", "FLOAT"), ("FLAC", "PCM_24")])
 def test_a_sound_of_any_rate_and_coding_is_the_same_samples(rate: int, form: str, subtype: str) -> None:
     data = sound(np.stack([tone(440, 0.4, rate)] * 2, axis=1), rate, form, subtype=subtype)
