@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from modelmill.client.cli.output import Json, console, emit, errors, headline, table
+from modelmill.client.cli.pace import pace
 from modelmill.client.types import Run, Stage
 from modelmill.core.errors import ModelmillError
 
@@ -62,10 +63,10 @@ def report(
 
 def show_run(run: Run) -> None:
     """A run for people."""
-    rows = [(stage_name(stage), _status(stage), stage.message) for stage in run.stages]
+    rows = [(stage_name(stage), _status(stage), pace(stage), stage.message) for stage in run.stages]
     out = console()
     out.print(f"[bold]{run.id}[/] of {run.dataset}: {run.status}")
-    table(("stage", "status", ""), rows)
+    table(("stage", "status", "time", ""), rows)
     if run.rows:
         out.print("rows: {read:,} read, {used:,} used, {quarantined:,} quarantined".format(**run.rows))
     if run.dataset_version:
