@@ -41,6 +41,8 @@ def run_of(folder: Path, *, weights: list[float] | None = None, lines: list[str]
 class Blocks(nn.Module):
     """A residual net with everything that matters: a list of blocks, norms, biases, dropout, a buffer."""
 
+    shift: Tensor
+
     def __init__(self, dropout: float) -> None:
         super().__init__()
         self.enter = nn.Linear(6, 8)

@@ -101,8 +101,9 @@ class Loop:
     def with_recipe(self, training: Training) -> "Loop":
         """These settings, overruled by what the recipe says."""
         said = training.model_dump(exclude_defaults=True, exclude={"class_weights"})
-        if training.optimiser in _RATES and training.optimiser != self.optimiser:
-            said = {"learning_rate": _RATES[training.optimiser]} | said
+        chosen = training.optimiser or self.optimiser
+        if chosen != self.optimiser and chosen in _RATES:
+            said = {"learning_rate": _RATES[chosen]} | said
         return replace(self, **said)
 
 
@@ -223,7 +224,9 @@ class _Fit:
 
     def _autocast(self) -> torch.autocast:
         kind, wanted = self.run.device.type, self.loop.precision
-        half = wanted == "bf16" or (wanted == "auto" and kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False))
+        half = wanted == "bf16" or (
+            wanted == "auto" and kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        )
         return torch.autocast(kind, torch.bfloat16, enabled=half)
 
     def _interrupted(self, total: Tensor) -> bool:

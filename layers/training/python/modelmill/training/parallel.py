@@ -9,7 +9,7 @@ this: nothing. `Replicas` keep the whole net each (DDP), `Shards` a part of it e
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from modelmill.training.checkpoints import Checkpoints, parse
 from modelmill.training.optimisers import Optimiser, local
 
+_Result = TypeVar("_Result")
 LossOf = Callable[[Tensor], Tensor]
 SHARD_PARAMETERS = 1_000_000_000
 """From so many parameters on each process keeps a part: whole, they, their gradients and moments take 16 GB."""
@@ -267,12 +268,13 @@ def device() -> torch.device:
     return torch.device("cuda", place) if torch.cuda.is_available() else torch.device("cpu")
 
 
-def once_a_host(action: Callable[[], None]) -> None:
-    """Let one process of each host do something that the others of the host need."""
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        action()
+def once_a_host(action: Callable[[], _Result]) -> _Result:
+    """Do what finds itself done the second time: one process of each host first, then the others of the host."""
+    first = int(os.environ.get("LOCAL_RANK", "0")) == 0
+    result = action() if first else None
     if several():
         torch.distributed.barrier()
+    return action() if result is None else result
 
 
 def _bytes_of_leader(data: bytes) -> bytes:
