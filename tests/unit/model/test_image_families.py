@@ -139,7 +139,7 @@ def test_augmented_pictures_hold_what_they_held() -> None:
     ("blocks", "bottleneck", "parameters"),
     [([2, 2, 2, 2], False, 11_176_512), ([3, 4, 6, 3], False, 21_284_672), ([3, 4, 6, 3], True, 23_508_032)],
 )
-def test_the_published_nets_have_as_many_parameters(blocks: list[int], bottleneck: bool, parameters: int) -> None:  # noqa: FBT001
+def test_the_published_nets_have_as_many_parameters(blocks: list[int], bottleneck: bool, parameters: int) -> None:
     with torch.device("meta"):
         body = ResNetBody(channels=3, width=64, blocks=blocks, bottleneck=bottleneck)
     assert sum(parameter.numel() for parameter in body.parameters()) == parameters
