@@ -65,7 +65,7 @@ def test_the_same_data_recipe_and_seed_give_the_same_digest_in_another_run(cloud
         assert cloud.job("train", run_id, "tabm") == 0
         shutil.rmtree(cloud.root / "checkpoints")
         assert cloud.job("package", run_id, "tabm") == 0
-        weights.add(objects.get("models", f"default/runs/{run_id}/candidates/mlp/weights.safetensors"))
+        weights.add(objects.get("models", f"default/runs/{run_id}/candidates/tabm/weights.safetensors"))
         digests.add(cloud.json(f"default/runs/{run_id}/package.json")["digest"])
     assert len(weights) == 1
     assert len(digests) == 1
@@ -95,7 +95,7 @@ def test_another_seed_gives_other_weights(cloud: Cloud) -> None:
     for seed in (7, 8):
         cloud.put_run(f"r{seed}", TABULAR, MEASURED_INPUTS, MEASURED_SPLITS, seed=seed)
         assert cloud.job("train", f"r{seed}", "tabm") == 0
-        weights.add(objects.get("models", f"default/runs/r{seed}/candidates/mlp/weights.safetensors"))
+        weights.add(objects.get("models", f"default/runs/r{seed}/candidates/tabm/weights.safetensors"))
     assert len(weights) == 2
 
 

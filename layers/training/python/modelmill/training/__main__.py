@@ -59,7 +59,12 @@ def _run(job: Job, arguments: list[str]) -> int:
         elif hosts.count * processes > 1:
             return _launch(job, hosts, processes, arguments)
     parallel.join()
-    {"train": stages.train, "package": stages.package}[job.stage](job, spec)
+    if job.stage == "train":
+        stages.train(job, spec)
+    else:
+        from modelmill.training.packaging import package
+
+        package(job, spec)
     return 0
 
 

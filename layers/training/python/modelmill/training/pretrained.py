@@ -117,7 +117,8 @@ def fetch_weights(bucket: str, tenant: str, name: str, folder: Path) -> Path:
         raise Rejected("no_weights", f"there are no weights {name!r}", hint=f"put them under {prefix}: {_FORMAT}")
     _check_safe(files)
     for file in filter(_READ.fullmatch, files):
-        objects.download(bucket, prefix + file, folder / file)
+        if not (folder / file).exists():
+            objects.download(bucket, prefix + file, folder / file)
     return folder
 
 

@@ -91,8 +91,13 @@ def _weights(job: Job, spec: RunSpec, candidate: Candidate) -> Path | None:
         return None
     from modelmill.training.pretrained import fetch_weights
 
-    folder = job.root / "input/weights" / candidate.weights
-    return parallel.once_a_host(lambda: fetch_weights(job.bucket, spec.tenant, str(candidate.weights), folder))
+    name, folder = candidate.weights, job.root / "input/weights" / candidate.weights
+
+    def fetched() -> None:
+        fetch_weights(job.bucket, spec.tenant, name, folder)
+
+    parallel.once_a_host(fetched)
+    return fetch_weights(job.bucket, spec.tenant, name, folder)  # what is there is not downloaded again
 
 
 def _checkpoints(job: Job, spec: RunSpec, candidate: Candidate) -> Checkpoints:

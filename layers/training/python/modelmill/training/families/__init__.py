@@ -49,6 +49,7 @@ FAMILIES = {
     "linear": "tabular.Linear",
     "tabm": "tabular.TabM",
     "fusion-linear": "fusion.FusionLinear",
+    "fusion": "fusion_net.Fusion",
     "boosting": "boosting.Boosting",
     "cnn": "image.Cnn",
     "backbone": "backbone.Backbone",

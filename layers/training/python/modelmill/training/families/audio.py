@@ -59,29 +59,30 @@ class LogMelCnn:
     def fit(self, train_rows: Rows, validation: Rows, run: Run) -> Fitted:
         """Learn as many epochs as `passes` and `epochs` allow, and keep the best."""
         preprocess = preprocess_of(train_rows, run, self.rate, self.seconds)
-        learner, rows = self._prepare(preprocess, train_rows, run)
+        learner, rows = self.prepare(preprocess, train_rows, run, run.objective.outputs)
         target = run.objective.target(validation)
-        asked = Pictures(_levels(learner.net, preprocess, validation, run), target.to(run.device))
+        asked = Pictures(levels_of(learner.net, preprocess, validation, run), target.to(run.device))
         epochs = epochs_for(len(train_rows), self.passes, self.epochs)
 
         def validate() -> float:
             return run.objective.scores(learner.outputs(asked).cpu(), target)[run.objective.measure]
 
-        loss = loss_of(learner, rows, _augmented(learner), run)
+        loss = loss_of(learner, rows, augmented(learner), run)
         ended = train(learner, loss, len(train_rows), validate, run, epochs=epochs, learning_rate=self.learning_rate)
         settings = {"best_epoch": ended.best_epoch, "epochs": epochs}
-        return Fitted(preprocess, learner.net.cpu(), learner.outputs(asked).cpu(), settings)
+        raw = learner.outputs(asked).cpu()
+        return Fitted(preprocess, learner.net.cpu(), raw, settings)
 
     def refit(self, rows: Rows, settings: Sequence[Settings], run: Run) -> tuple[dict[str, Any], Net]:
         """Learn from all rows for as many epochs."""
         preprocess = preprocess_of(rows, run, self.rate, self.seconds)
-        learner, learnt = self._prepare(preprocess, rows, run)
+        learner, learnt = self.prepare(preprocess, rows, run, run.objective.outputs)
         stop, epochs = chosen_epochs(settings)
-        loss = loss_of(learner, learnt, _augmented(learner), run)
+        loss = loss_of(learner, learnt, augmented(learner), run)
         train(learner, loss, len(rows), None, run, epochs=epochs, learning_rate=self.learning_rate, stop=stop)
         return preprocess, learner.net.cpu()
 
-    def _prepare(self, preprocess: dict[str, Any], rows: Rows, run: Run) -> tuple[Learner, Pictures]:
+    def prepare(self, preprocess: dict[str, Any], rows: Rows, run: Run, outputs: int) -> tuple[Learner, Pictures]:
         """A net that scales by the rows' spectrograms, and those."""
         rate, samples = preprocess["rate"], preprocess["samples"]
         window, hop = round(_WINDOW * rate), max(round(_HOP * rate), samples // self.frames)
@@ -91,16 +92,16 @@ class LogMelCnn:
             samples=samples,
             mel={"rate": rate, "window": window, "hop": hop, "bands": self.bands},
             body={"channels": 1, "width": self.width, **shape_for(self.bands, (samples - window) // hop + 1)},
-            outputs=run.objective.outputs,
+            outputs=outputs,
         ).to(run.device)
-        levels = _levels(net, preprocess, rows, run)
+        levels = levels_of(net, preprocess, rows, run)
         net.mean.copy_(levels.mean(dim=(0, 1, 3)))
         net.inverse_spread.copy_(1 / (levels - net.mean[:, None]).std().clamp(min=1e-3))
         return Learner(net).to(run.device), Pictures(levels, run.objective.target(rows).to(run.device))
 
 
 @torch.no_grad()
-def _levels(net: Net, preprocess: dict[str, Any], rows: Rows, run: Run) -> Tensor:
+def levels_of(net: Net, preprocess: dict[str, Any], rows: Rows, run: Run) -> Tensor:
     """The spectrograms [rows · N, 1, bands, frames], computed once, some hundred rows at a time."""
     if not isinstance(net, AudioNet):
         raise TypeError("only a net of sounds has spectrograms")
@@ -111,7 +112,9 @@ def _levels(net: Net, preprocess: dict[str, Any], rows: Rows, run: Run) -> Tenso
     return torch.cat(parts)
 
 
-def _augmented(learner: Learner) -> Callable[[Tensor], Tensor]:
+def augmented(learner: Learner) -> Callable[[Tensor], Tensor]:
+    """What a net learns from: spectrograms moved and scaled, and bands and frames of each left out."""
+
     def seen(levels: Tensor) -> Tensor:
         bands, frames = levels.shape[2:]
         return without_bands(learner.net.scaled(later(levels, frames // 10)), bands // 5, frames // 8)

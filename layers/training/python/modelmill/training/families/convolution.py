@@ -60,20 +60,24 @@ class Learner(nn.Module):
 
 
 def loss_of(learner: Learner, rows: Pictures, seen: Callable[[Tensor], Tensor], run: Run) -> Callable[[Tensor], Tensor]:
-    """The mean loss of rows by their numbers, as `seen` augments and scales their pictures.
-
-    That of classes is smoothed (Szegedy et al. 2016): a label can be wrong, and a small net need not be certain.
-    """
+    """The mean loss of rows by their numbers, as `seen` augments and scales their pictures."""
 
     def loss(index: Tensor) -> Tensor:
-        raw = learner.net.answer(seen(rows.of(index))).float()
-        found = run.objective.loss(raw, rows.target[index])
-        if isinstance(run.objective, Classes):
-            even = -functional.log_softmax(raw, dim=1).mean()
-            found = (1 - _SMOOTHING) * found + _SMOOTHING * even
-        return found
+        return smoothed(learner.net.answer(seen(rows.of(index))).float(), rows.target[index], run)
 
     return loss
+
+
+def smoothed(raw: Tensor, target: Tensor, run: Run) -> Tensor:
+    """The mean loss; that of classes is smoothed (Szegedy et al. 2016).
+
+    A label can be wrong, and a small net need not be certain.
+    """
+    found = run.objective.loss(raw, target)
+    if isinstance(run.objective, Classes):
+        even = -functional.log_softmax(raw, dim=1).mean()
+        found = (1 - _SMOOTHING) * found + _SMOOTHING * even
+    return found
 
 
 def epochs_for(rows: int, passes: int, most: int) -> int:
@@ -88,7 +92,7 @@ def chosen_epochs(settings: Sequence[Settings]) -> tuple[int, int]:
 
 
 def train(
-    learner: Learner,
+    learner: nn.Module,
     loss: Callable[[Tensor], Tensor],
     rows: int,
     validate: Callable[[], float] | None,

@@ -75,8 +75,8 @@ class Cnn:
 
     def fit(self, train_rows: Rows, validation: Rows, run: Run) -> Fitted:
         """Learn as many epochs as `passes` and `epochs` allow, and keep the best."""
-        preprocess, pixels = self._read(train_rows, run)
-        learner = self._learner(preprocess, pixels, run, mirrors=False)
+        preprocess, pixels = self.read(train_rows, run)
+        learner = self.learner(preprocess, pixels, run, mirrors=False, outputs=run.objective.outputs)
         rows = pictures_of(pixels, run.objective.target(train_rows), run.device)
         asked = pictures_of(pixels_of(preprocess, validation), run.objective.target(validation), run.device)
         epochs, target = epochs_for(len(train_rows), self.passes, self.epochs), run.objective.target(validation)
@@ -96,33 +96,36 @@ class Cnn:
                 learner.mirrors.fill_(indifferent(found))
             return found
 
-        loss = loss_of(learner, rows, _augmented(learner, preprocess), run)
+        loss = loss_of(learner, rows, augmented(learner, preprocess), run)
         ended = train(learner, loss, len(train_rows), validate, run, epochs=epochs, learning_rate=self.learning_rate)
         # The best epoch may be one from before it was asked.
         learner.net.mirrors = bool(learner.mirrors) or indifferent(score(learner.outputs(asked)))
         settings = {"best_epoch": ended.best_epoch, "epochs": epochs, "mirrors": learner.net.mirrors}
-        return Fitted(preprocess, learner.net.cpu(), learner.outputs(asked).cpu(), settings)
+        raw = learner.outputs(asked).cpu()
+        return Fitted(preprocess, learner.net.cpu(), raw, settings)
 
     def refit(self, rows: Rows, settings: Sequence[Settings], run: Run) -> tuple[dict[str, Any], Net]:
         """Learn from all rows, mirrored from the start if most fits mirrored, for as many epochs."""
-        preprocess, pixels = self._read(rows, run)
+        preprocess, pixels = self.read(rows, run)
         mirrors = 2 * sum(setting["mirrors"] for setting in settings) > len(settings)
-        learner = self._learner(preprocess, pixels, run, mirrors=mirrors)
+        learner = self.learner(preprocess, pixels, run, mirrors=mirrors, outputs=run.objective.outputs)
         learnt = pictures_of(pixels, run.objective.target(rows), run.device)
         stop, epochs = chosen_epochs(settings)
-        loss = loss_of(learner, learnt, _augmented(learner, preprocess), run)
+        loss = loss_of(learner, learnt, augmented(learner, preprocess), run)
         train(learner, loss, len(rows), None, run, epochs=epochs, learning_rate=self.learning_rate, stop=stop)
         learner.net.mirrors = mirrors
         return preprocess, learner.net.cpu()
 
-    def _read(self, rows: Rows, run: Run) -> tuple[dict[str, Any], Tensor]:
+    def read(self, rows: Rows, run: Run) -> tuple[dict[str, Any], Tensor]:
+        """Preprocessing and images uint8 [rows, N, H, W, C]: one channel if all are grey."""
         preprocess = preprocess_of(rows, run, self.side)
         pixels = pixels_of(preprocess, rows)
         if bool((pixels == pixels[..., :1]).all()):
             preprocess["channels"], pixels = 1, pixels[..., :1].contiguous()
         return preprocess, pixels
 
-    def _learner(self, preprocess: dict[str, Any], pixels: Tensor, run: Run, *, mirrors: bool) -> Learner:
+    def learner(self, preprocess: dict[str, Any], pixels: Tensor, run: Run, *, mirrors: bool, outputs: int) -> Learner:
+        """A new net that scales by those images."""
         height, width, channels = (int(preprocess[name]) for name in ("height", "width", "channels"))
         torch.manual_seed(run.seed)
         net = ImageNet(
@@ -130,7 +133,7 @@ class Cnn:
             height=height,
             across=width,
             body={"channels": channels, "width": self.width, **shape_for(height, width)},
-            outputs=run.objective.outputs,
+            outputs=outputs,
         )
         shown = pixels[:: max(1, len(pixels) // 5_000)].float().flatten(0, -2)
         net.mean.copy_(shown.mean(0))
@@ -138,7 +141,8 @@ class Cnn:
         return Learner(net, mirrors=mirrors).to(run.device)
 
 
-def _augmented(learner: Learner, preprocess: dict[str, Any]) -> Callable[[Tensor], Tensor]:
+def augmented(learner: Learner, preprocess: dict[str, Any]) -> Callable[[Tensor], Tensor]:
+    """What a net learns from: pictures moved, mirrored if they may be, scaled, and a square of each left out."""
     height, width = preprocess["height"], preprocess["width"]
 
     def seen(pixels: Tensor) -> Tensor:

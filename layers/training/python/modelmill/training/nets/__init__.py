@@ -8,6 +8,7 @@ from modelmill.training.nets.convolutional import ImageNet
 from modelmill.training.nets.encoder import EncoderNet
 from modelmill.training.nets.ensemble import EnsembleNet
 from modelmill.training.nets.fusion import FusionNet
+from modelmill.training.nets.fusion_net import PartsNet
 from modelmill.training.nets.model import Model
 from modelmill.training.nets.ngram import NgramNet
 from modelmill.training.nets.spectrogram import AudioNet
@@ -15,7 +16,8 @@ from modelmill.training.nets.tabular import TabMNet, TabularNet
 from modelmill.training.nets.trees import TreesNet
 
 KINDS: dict[str, type[Net]] = {
-    net.kind: net for net in (EncoderNet, EnsembleNet, FusionNet, NgramNet, TabularNet, TabMNet, TreesNet, ImageNet, AudioNet)
+    net.kind: net
+    for net in (EncoderNet, EnsembleNet, FusionNet, PartsNet, NgramNet, TabularNet, TabMNet, TreesNet, ImageNet, AudioNet)
 }
 
 

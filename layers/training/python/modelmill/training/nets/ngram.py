@@ -71,6 +71,10 @@ class NgramNet(Net):
         hidden = graph.op("Add", [graph.op("Squeeze", [pooled, graph.constant([1])]), graph.constant(self.bias)])
         return hidden if self.head is None else graph.linear(self.head, graph.op("Relu", [hidden]))
 
+    def pruned(self, share: float, preprocess: dict[str, Any]) -> tuple[Net, dict[str, Any]]:
+        """That share of the n-grams."""
+        return prune(self, preprocess, share)
+
 
 def kept(net: NgramNet, preprocess: Mapping[str, Any], numbers: Tensor) -> tuple[dict[str, Any], NgramNet]:
     """Preprocessing and net that know only the n-grams with those numbers (1 and above, ascending)."""

@@ -5,7 +5,7 @@ numbers, and why each was refused. The test rows choose nothing. Results of int8
 which is why the gate has a margin (`recipe.optimise.max_loss`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,10 +38,17 @@ class Form(NamedTuple):
     preprocess: dict[str, Any]
 
 
-def optimise(
-    model: Model, converted: bytes, preprocess: dict[str, Any], rows: Rows, spec: RunSpec
+def optimise(  # noqa: PLR0917 - a model and its conversion, then what judges them
+    model: Model,
+    converted: bytes,
+    preprocess: dict[str, Any],
+    rows: Rows,
+    spec: RunSpec,
+    students: Sequence[tuple[Model, dict[str, Any]]] = (),
 ) -> tuple[Form, dict[str, Any]]:
     """The form to serve, and the report: sizes (bytes), scores, milliseconds a row, why. `rows` are not the test's.
+
+    `students` are smaller models that learnt the model's answers, with their preprocessing.
 
     Raises Rejected (`gate`) if no form is as quick and small as the recipe demands.
     """
@@ -56,7 +63,9 @@ def optimise(
         passed.append((base["total_bytes"], original))
     else:
         refusals["float32"] = refusal
-    for form in _forms(model, original, rows, rule):
+    taught = [Form("distilled", student.onnx(), learnt) for student, learnt in students]
+    distilled = (form for each in taught for form in (each, *_named(each, _rounded(each, rows, rule))))
+    for form in (*_forms(model, original, rows, rule), *distilled):
         found = measured(form.model, Features(form.preprocess), rows, model.objective) | {"total_bytes": _bytes(form)}
         report[form.name] = found
         refusal = _refusal(base, found, rule)
@@ -83,8 +92,12 @@ def _forms(model: Model, original: Form, rows: Rows, rule: Optimise) -> Iterator
         smaller = Model(net, model.objective, model.calibration)
         form = Form(f"pruned-{share:g}", smaller.onnx(), preprocess)
         yield form
-        for each in _rounded(form, rows, rule):
-            yield each._replace(name=f"{form.name}-{each.name}")
+        yield from _named(form, _rounded(form, rows, rule))
+
+
+def _named(form: Form, rounded: Iterable[Form]) -> Iterator[Form]:
+    for each in rounded:
+        yield each._replace(name=f"{form.name}-{each.name}")
 
 
 def _rounded(form: Form, rows: Rows, rule: Optimise) -> Iterator[Form]:
