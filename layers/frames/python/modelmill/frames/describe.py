@@ -69,7 +69,7 @@ def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersi
             limit=_RECORD_BYTES,
             hint="shorten the names, or choose columns in recipe.yaml (`inputs: [COLUMN, ...]`)",
         )
-    candidates = candidates_for(plan.task, recipe.candidates, recipe.preset, recipe.search)
+    candidates = candidates_for(plan.task, recipe.candidates, recipe.preset, recipe.search, plan.inputs)
     spec = RunSpec(
         run_id=run.run_id,
         tenant=run.tenant,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from modelmill.core.errors import Rejected
 from modelmill.core.limits import TRAINING_JOBS
 from modelmill.core.model.recipe import Choice, Preset, Range, Search
-from modelmill.core.model.spec import Candidate
+from modelmill.core.model.spec import Candidate, Column
 from modelmill.core.model.task import Reads, Task, reads_of
 
 _NGRAM_LINEAR = Candidate(name="ngram-linear", family="ngram-linear")
@@ -23,6 +23,11 @@ _LARGE_CNN = Candidate(name="large-cnn", family="cnn", hyperparameters={"width":
 _LOG_MEL_CNN = Candidate(name="log-mel-cnn", family="log-mel-cnn")
 _TABM = Candidate(name="tabm", family="tabm")
 _FUSION_LINEAR = Candidate(name="fusion-linear", family="fusion-linear")
+_SMALL_FUSION = Candidate(name="small-fusion", family="fusion", hyperparameters={"width": 8, "passes": 80_000})
+_FUSION = Candidate(name="fusion", family="fusion")
+_LARGE_FUSION = Candidate(
+    name="large-fusion", family="fusion", hyperparameters={"width": 24, "side": 96, "passes": 320_000}
+)
 
 PRESETS: dict[Reads, dict[Preset, tuple[Candidate, ...]]] = {
     "text": {
@@ -37,9 +42,15 @@ PRESETS: dict[Reads, dict[Preset, tuple[Candidate, ...]]] = {
     },
     "image": {"fast": (_SMALL_CNN,), "balanced": (_CNN,), "quality": (_LARGE_CNN,)},
     "audio": {"fast": (_LOG_MEL_CNN,), "balanced": (_LOG_MEL_CNN,), "quality": (_LOG_MEL_CNN,)},
-    "mixed": {"fast": (_FUSION_LINEAR,), "balanced": (_FUSION_LINEAR,), "quality": (_FUSION_LINEAR,)},
+    "mixed": {"fast": (_FUSION_LINEAR,), "balanced": (_FUSION_LINEAR,), "quality": (_FUSION_LINEAR, _FUSION)},
 }
 """What is read, then the preset."""
+MEDIA_PRESETS: dict[Preset, tuple[Candidate, ...]] = {
+    "fast": (_SMALL_FUSION,),
+    "balanced": (_FUSION,),
+    "quality": (_LARGE_FUSION,),
+}
+"""Of mixed rows with images or sounds, which nothing else reads."""
 
 SPACES: dict[str, dict[str, Range]] = {
     "ngram-embedding": {
@@ -57,15 +68,23 @@ SPACES: dict[str, dict[str, Range]] = {
 
 
 def candidates_for(
-    task: Task, chosen: Sequence[str | Choice] | None, preset: Preset = "balanced", search: Search | None = None
+    task: Task,
+    chosen: Sequence[str | Choice] | None,
+    preset: Preset = "balanced",
+    search: Search | None = None,
+    inputs: Sequence[Column] = (),
 ) -> list[Candidate]:
-    """The candidates of `task`: the preset's, or those that the recipe names or describes; one job each.
+    """The candidates of `task` that read the `inputs`: the preset's, or those that the recipe names or describes.
+
+    One job each.
 
     With trials, a candidate that has something to search is a study of `search.parallel` jobs: `NAME`, `NAME.2`, …
     Raises Rejected (`bad_recipe`) for a name that the task does not know, ranges without trials, and too many jobs.
     None for a task that has no families.
     """
     presets = PRESETS[reads_of(task)]
+    if reads_of(task) == "mixed" and any(column.kind in {"image", "audio"} for column in inputs):
+        presets = MEDIA_PRESETS
     if chosen is None:
         found = list(presets[preset])
     else:

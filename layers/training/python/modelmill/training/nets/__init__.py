@@ -15,10 +15,19 @@ from modelmill.training.nets.spectrogram import AudioNet
 from modelmill.training.nets.tabular import TabMNet, TabularNet
 from modelmill.training.nets.trees import TreesNet
 
-KINDS: dict[str, type[Net]] = {
-    net.kind: net
-    for net in (EncoderNet, EnsembleNet, FusionNet, PartsNet, NgramNet, TabularNet, TabMNet, TreesNet, ImageNet, AudioNet)
-}
+_NETS: tuple[type[Net], ...] = (
+    AudioNet,
+    EncoderNet,
+    EnsembleNet,
+    FusionNet,
+    ImageNet,
+    NgramNet,
+    PartsNet,
+    TabMNet,
+    TabularNet,
+    TreesNet,
+)
+KINDS: dict[str, type[Net]] = {net.kind: net for net in _NETS}
 
 
 def net_of(config: Mapping[str, Any], tensors: Tensors) -> Net:
