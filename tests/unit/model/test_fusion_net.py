@@ -152,7 +152,7 @@ def test_a_job_trains_and_packages_a_net_of_photo_number_and_text(cloud: Cloud) 
         told = (bits[:, 0] + bits[:, 2] + bits[:, 3]).tolist()
         splits[split] = {**cells, "label": [f"{number} of three" for number in told]}
     chosen = {"name": "fusion", "family": "fusion", "hyperparameters": BRIEF}
-    inputs = {name: kind for name, kind in KINDS.items() if name != "noise"}
+    inputs: dict[str, str] = {name: kind for name, kind in KINDS.items() if name != "noise"}
     cloud.put_run("r1", "mixed-classification", inputs, splits, candidates=[chosen])
     assert cloud.job("train", "r1", "fusion") == 0
     assert cloud.job("package", "r1", "fusion") == 0
