@@ -11,7 +11,7 @@ with `${Names}` that the model stack replaces by the ARNs and buckets in SUBSTIT
 `{"run_id", "tenant", "dataset", "upload"}`; each function gets the whole state and its result is put beside it
 (`preprocess`, `train`, `select`, `package`, `register`, `deploy`, `conclude`; `error` after a fault).
 
-Rejected data, and data that is stored but that no model family learns from yet, is a value and takes a Choice; a fault
+Rejected data is a value and takes a Choice; a fault
 of the infrastructure is an error and takes a Catch; all end in Conclude, which closes the run's record. What no Catch
 can see (abort, the machine's own timeout) is closed by the rule of the watch stack.
 """
@@ -271,7 +271,7 @@ def _if_ok(name: str, *, then: str) -> State:
 
 
 def _concluded() -> State:
-    """Data that was refused, or that no model family learns from yet, is no fault: these fail it, and wake somebody."""
+    """Data that was refused is no fault: faults fail the execution, and wake somebody."""
     ended = {"Condition": "{% $not($states.input.conclude.fault) %}", "Next": "DataEnded"}
     ends = choice("$states.input.conclude.status = 'SUCCEEDED'", then="Succeeded", otherwise="Failed")
     return ends | {"Choices": [*ends["Choices"], ended]}

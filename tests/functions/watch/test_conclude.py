@@ -90,22 +90,6 @@ def test_a_refusal_keeps_the_file_with_the_reason(
     assert capsys.readouterr().out.count('"PipelineFailed": 1') == 1
 
 
-def test_stored_data_without_a_model_family_ends_the_run_and_is_nobodys_fault(upload: dict[str, Any]) -> None:
-    """The workflow goes from `Preprocessed?` straight to Conclude: the version is named, the upload is no suspect."""
-    reason = {"code": "no_candidates", "message": "no model family learns it", "hint": "see modelmill datasets"}
-    prepared = ENDED["preprocess"] | {"status": "stored", "reason": reason, "candidates": []}
-    for _ in range(2):
-        assert run(until("train") | {"upload": upload, "preprocess": prepared}) == {
-            "status": "FAILED",
-            "fault": False,
-            "reason": reason,
-        }
-    closed = record()
-    assert (closed["status"], closed["reason"], closed["model"]) == ("FAILED", reason, None)
-    assert (closed["dataset_version"], closed["rows"]) == (prepared["dataset_version"], prepared["rows"])
-    assert list(objects.keys(DATA, "")) == []
-
-
 def test_a_very_large_refused_file_stays_where_it_is_and_the_reason_names_it(upload: dict[str, Any]) -> None:
     """To copy a terabyte takes longer than the function has: then nobody would ever learn the reason."""
     reason = {"code": "one_class", "message": "the target has one value"}

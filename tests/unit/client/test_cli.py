@@ -52,12 +52,6 @@ def test_a_failed_run_is_exit_code_1_with_its_reason(api: FakeApi, file: Path) -
     assert (shown.returncode, shown.stdout) == (1, "warning: look\nFAILED: only one class\nhint: send more\n")
 
 
-def test_data_that_were_only_stored_are_not_said_to_have_failed(api: FakeApi, file: Path) -> None:
-    api.outcome, api.reason = "FAILED", {"code": "no_candidates", "message": "stored as v1", "hint": "see it"}
-    shown = modelmill("push", str(file), "--name", "d", "--wait")
-    assert (shown.returncode, shown.stdout) == (1, "warning: look\nno model: stored as v1\nhint: see it\n")
-
-
 def test_the_target_can_be_said_with_and_without_a_recipe(api: FakeApi, file: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("{seed: 3, target: other}")

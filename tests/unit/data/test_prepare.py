@@ -177,7 +177,7 @@ def test_what_is_said(tmp_path: Path) -> None:
     version, spec = describe(prepared(tmp_path, reviews_csv(), recipe=recipe).prepared, recipe, RUN)
     answer = reply(version, spec, "models")
     assert answer["run_uri"] == "s3://models/default/runs/20261124T101530-f00dfeed00/"
-    assert answer["candidates"] == ["ngram-linear", "ngram-embedding"]
+    assert answer["candidates"] == ["ngram-linear"]
     assert answer["compute"] == {
         "engine": "sagemaker",
         "instance_type": "ml.m5.xlarge",

@@ -91,11 +91,9 @@ def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersi
 
 
 def reply(version: DatasetVersion, spec: RunSpec, models_bucket: str) -> dict[str, Any]:
-    """What the workflow goes on with, at `$.preprocess`: status ok, or stored where no model family can go on."""
-    stored = None if spec.candidates else _no_candidates(version)
+    """What the workflow goes on with, at `$.preprocess`."""
     return {
-        "status": "ok" if stored is None else "stored",
-        **({} if stored is None else {"reason": stored.as_dict()}),
+        "status": "ok",
         "dataset_version": version.version,
         "task": version.task,
         "target": version.target,
@@ -106,11 +104,3 @@ def reply(version: DatasetVersion, spec: RunSpec, models_bucket: str) -> dict[st
         "compute": spec.recipe.compute.model_dump(mode="json"),
         "run_uri": f"s3://{models_bucket}/{run_prefix(spec.tenant, spec.run_id)}",
     }
-
-
-def _no_candidates(version: DatasetVersion) -> Rejected:
-    return Rejected(
-        "no_candidates",
-        f"no model family of this release learns {version.task}; the data is stored as version {version.version}",
-        hint=f"see it with `modelmill report {version.dataset}` and `modelmill datasets show {version.dataset}`",
-    )

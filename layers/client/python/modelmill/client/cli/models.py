@@ -1,5 +1,6 @@
 """models, route, predict, delete: names in, what the registry and the endpoints say out."""
 
+import base64
 import csv
 import io
 import json
@@ -56,7 +57,7 @@ def predict(
     row: Annotated[
         str | None, typer.Option(help="A row as a JSON object or several as an array; --json ROW too.")
     ] = None,
-    file: Annotated[Path | None, typer.Option(help="Rows as .json, .jsonl or .csv.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Rows as .json, .jsonl or .csv; or an image or a sound.")] = None,
     version: Annotated[str | None, typer.Option(help="Ask this version, not the route.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -134,10 +135,20 @@ def _rows(text: str | None) -> list[dict[str, Any]]:
     return rows
 
 
+_MEDIA = {
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"), "image"),
+    **dict.fromkeys((".wav", ".flac"), "audio"),
+}
+"""By a file's ending, the field under which a model of one image or sound takes it."""
+
+
 def _read(path: Path | None) -> list[dict[str, Any]]:
     if path is None:
         return []
+    field = _MEDIA.get(path.suffix.lower())
     try:
+        if field:
+            return [{field: base64.b64encode(path.read_bytes()).decode("ascii")}]
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelmillError("no_file", f"{path} cannot be read: {error}") from error

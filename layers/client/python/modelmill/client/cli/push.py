@@ -101,9 +101,7 @@ def _show_result(result: dict[str, Any], waited: bool) -> None:
         console().print(line, markup=False)
     else:
         reason = result["reason"] or {}
-        # Nothing is wrong with the data then: they are stored like any other.
-        what = "no model" if reason.get("code") == "no_candidates" else result["status"]
-        console().print(f"{what}: {reason.get('message', 'no reason was given')}", markup=False)
+        console().print(f"{result['status']}: {reason.get('message', 'no reason was given')}", markup=False)
         if reason.get("hint"):
             console().print(f"hint: {reason['hint']}", markup=False)
 

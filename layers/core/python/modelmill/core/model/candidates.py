@@ -32,7 +32,7 @@ _LARGE_FUSION = Candidate(
 PRESETS: dict[Reads, dict[Preset, tuple[Candidate, ...]]] = {
     "text": {
         "fast": (_NGRAM_LINEAR,),
-        "balanced": (_NGRAM_LINEAR, _NGRAM_EMBEDDING),
+        "balanced": (_NGRAM_LINEAR,),
         "quality": (_NGRAM_LINEAR, _NGRAM_EMBEDDING, _ENCODER),
     },
     "tabular": {

@@ -46,10 +46,10 @@ class Ending:
 
     @property
     def rejection(self) -> Reason | None:
-        """The reason of the stage that refused the data, the recipe or the models, or could not go on; or None."""
+        """The reason of the stage that refused the data, the recipe or the models; or None."""
         for stage in ("preprocess", "select"):
             result = self.state.get(stage) or {}
-            if result.get("status") in ("rejected", "stored"):
+            if result.get("status") == "rejected":
                 reason: Reason = result["reason"]
                 return reason
         return None
@@ -61,9 +61,8 @@ class Ending:
 
     @property
     def is_fault(self) -> bool:
-        """True if the run failed and not by its data (refused, or stored while no model family learns such yet)."""
-        by_data = (self.state.get("preprocess") or {}).get("status") in ("rejected", "stored")
-        return self.run_status() == "FAILED" and not by_data
+        """True if the run failed and not by its data, which were refused."""
+        return self.run_status() == "FAILED" and not self.data_rejected
 
     @property
     def succeeded(self) -> bool:
