@@ -67,7 +67,7 @@ class Fusion:
         parts = self._parts(train_rows, run)
         net = _net(parts, run)
         asked = [part.vectors(validation) for part in parts.values()]
-        numbers = torch.arange(len(validation), device=run.device).split(_CHUNK)
+        numbers = torch.split(torch.arange(len(validation), device=run.device), _CHUNK)
         target = run.objective.target(validation)
 
         @torch.no_grad()

@@ -25,9 +25,10 @@ _DROPOUT = 0.2
 
 
 class PartsNet(Net):
-    """Nets whose raw outputs are features: side by side through ReLU, a hidden layer and the outputs.
+    """Nets whose raw outputs are features: side by side through a linear map, plus a hidden layer.
 
-    Each part gives `width` features. What a row lacks is what its part makes of nothing: no n-gram, the flag of a
+    The linear map lets each part learn as it would alone, the hidden layer what only several of them tell. Each part
+    gives `width` features. What a row lacks is what its part makes of nothing: no n-gram, the flag of a
     missing number, a black image or silence, each of which the net learns the meaning of. The arrays of a part are
     named `{part}.{name}`.
     """
@@ -39,6 +40,7 @@ class PartsNet(Net):
         self.parts = nn.ModuleDict({name: parts[name] for name in PARTS if name in parts})
         self.width = width
         self.join = nn.Linear(width * len(self.parts), _HIDDEN)
+        self.direct = nn.Linear(width * len(self.parts), outputs)
         self.leave = nn.Linear(_HIDDEN, outputs)
 
     def config(self) -> dict[str, Any]:
@@ -62,8 +64,9 @@ class PartsNet(Net):
 
     def answer(self, features: Sequence[Tensor]) -> Tensor:
         """Raw outputs of each part's features [B, width], in the order of `parts`."""
-        state = functional.dropout(torch.relu(torch.cat(list(features), dim=1)), _DROPOUT, self.training)
-        outputs: Tensor = self.leave(torch.relu(self.join(state)))
+        state = torch.cat(list(features), dim=1)
+        hidden = torch.relu(self.join(functional.dropout(torch.relu(state), _DROPOUT, self.training)))
+        outputs: Tensor = self.direct(state) + self.leave(hidden)
         return outputs
 
     def export(self, graph: Graph) -> str:
@@ -73,8 +76,9 @@ class PartsNet(Net):
             if isinstance(part, Net):
                 with graph.part(f"{name}."):
                     features.append(part.export(graph))
-        state = graph.op("Relu", [graph.op("Concat", features, axis=1)])
-        return graph.linear(self.leave, graph.op("Relu", [graph.linear(self.join, state)]))
+        state = graph.op("Concat", features, axis=1)
+        hidden = graph.op("Relu", [graph.linear(self.join, graph.op("Relu", [state]))])
+        return graph.op("Add", [graph.linear(self.direct, state), graph.linear(self.leave, hidden)])
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
