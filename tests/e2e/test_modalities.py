@@ -1,4 +1,4 @@
-"""Every kind of data that a model reads, and every kind of answer, from an upload to an endpoint: one small run each."""
+"""Every kind of data that a model reads, and of answer, from an upload to an endpoint: one small run each."""
 
 import base64
 import csv

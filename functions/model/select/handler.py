@@ -27,7 +27,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             pipelines.report_stage(
                 tenant, run_id, "train", "FAILED", candidate=result.candidate, message=result.failure
             )
-    told = {
+    told: dict[str, Any] = {
         "leaderboard": [result.model_dump(mode="json") for result in board],
         "spent": spent(board, Compute.model_validate(event["preprocess"]["compute"])),
     }

@@ -250,7 +250,7 @@ def test_slow_models_do_not_hold_up_fast_ones(local: Running, monkeypatch: pytes
     assert isinstance(slow, Model)
     release = threading.Event()
     slow.seconds = 1.0
-    monkeypatch.setattr(slow, "probabilities", lambda columns: (release.wait(5), Model.probabilities(slow, columns))[1])
+    monkeypatch.setattr(slow, "scores", lambda columns: (release.wait(5), Model.scores(slow, columns))[1])
     answers: list[int] = []
     rows = {"instances": [{"age": 1}]}
     asking = [

@@ -34,7 +34,7 @@ def put(bucket: str, key: str, document: Any) -> None:
 def test_datasets_and_models_come_back_from_s3(toy: Toy, aws: Any) -> None:
     data, models = toy.cloud["data_bucket"], toy.cloud["models_bucket"]
     put(data, f"{VERSION.prefix}version.json", VERSION.model_dump(mode="json"))
-    run = {"run_id": "r", "tenant": "default", "dataset": "d", "model": "m"}
+    run: dict[str, Any] = {"run_id": "r", "tenant": "default", "dataset": "d", "model": "m"}
     run |= {"candidates": [{"name": "a"}], "recipe": {"compute": {}}}
     for digest, name in (("kept", "r"), ("deleted", "s")):
         put(models, f"default/runs/{name}/spec.json", {**run, "run_id": name})

@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path: Pat
 
 def test_accumulated_steps_move_as_the_large_batch_does(tmp_path: Path) -> None:
     large, small = (Toy(rows=192, dtype=torch.float64) for _ in range(2))
-    weighted = {"weights": [1.0, 3.0, 0.2], "lines": None}
+    weighted: dict[str, Any] = {"weights": [1.0, 3.0, 0.2], "lines": None}
     large.train(replace(LOOP, batch=64), run_of(tmp_path / "one", **weighted))
     small.train(replace(LOOP, batch=16, accumulate=4), run_of(tmp_path / "two", **weighted))
     assert equal(large.weights(), small.weights(), within=1e-12)
@@ -192,7 +192,7 @@ def test_parameters_are_grouped_by_their_names_and_biases_and_norms_do_not_decay
     assert found["enter.bias"] == (1.0, 0.0)
     assert found["blocks.0.0.weight"] == (0.5, 0.0)
     assert found["blocks.1.1.weight"] == (0.1, 0.1)
-    net.enter.weight.requires_grad_(requires_grad=False)
+    net.enter.weight.requires_grad_(False)
     assert len(optimisers.optimiser_of("adamw", optimisers.groups_of(net, 0, {})).parameters()) == len(found) - 1
 
 
@@ -212,7 +212,7 @@ def test_clipping_is_by_the_norm_of_all_gradients_together(limit: float) -> None
 
 
 def _torchs(name: schedules.Name, optimiser: optim.Optimizer, moves: int) -> Any:
-    lr = optim.lr_scheduler
+    lr: Any = optim.lr_scheduler
     if name == "linear":
         warm = max(1, round(0.1 * moves))
         up = lr.LinearLR(optimiser, 1 / warm, 1.0, warm - 1)

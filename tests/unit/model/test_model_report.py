@@ -2,9 +2,11 @@
 
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from modelmill.aws import objects
 from modelmill.aws.records import models
@@ -67,7 +69,7 @@ def read(page: bytes) -> Page:
 
 def test_slices_name_where_the_model_is_weak_and_no_more() -> None:
     random = np.random.default_rng(0)
-    town = random.choice(["北京", "Berlin", "Rome", None], 1_000, p=[0.2, 0.4, 0.35, 0.05])
+    town = random.choice(np.array(["北京", "Berlin", "Rome", None], dtype=object), 1_000, p=[0.2, 0.4, 0.35, 0.05])
     age = random.integers(0, 100, 1_000)
     right = (random.random(1_000) < np.where(town == "北京", 0.5, 0.9)).astype(float)
     long = ["word " * int(size) for size in random.integers(20, 50, 1_000)]
@@ -110,9 +112,8 @@ def test_models_are_compared_on_the_same_resamples() -> None:
     assert better["mcnemar"]["only_ours"] == (ours & ~theirs).sum()
     truth = random.normal(size=300)
     errors = random.normal(size=(300, 1))
-    measured = compare(
-        truth[:, None] + errors / 2, truth[:, None] + errors, Rows({}, truth), spec_of("text-regression")
-    )
+    near, far = ((truth[:, None] + error).astype(np.float32) for error in (errors / 2, errors))
+    measured = compare(near, far, Rows({}, truth), spec_of("text-regression"))
     assert measured["verdict"] == "better"
 
 
@@ -123,6 +124,8 @@ def _facts(kind: str) -> Facts:
         CandidateResult(candidate="b", error="bad"),
     ]
     evidence = Evidence({"town": random.choice(["北京", "Rome"], 300).tolist()}, 0.8, board[0])
+    truth: NDArray[Any]
+    answers: NDArray[Any]
     if kind == "regression":
         spec, truth = spec_of("tabular-regression"), random.gamma(2, 10, 300)
         answers = (truth + random.normal(size=300))[:, None]
@@ -132,7 +135,7 @@ def _facts(kind: str) -> Facts:
     else:
         spec, truth = spec_of("text-classification", NAMES), random.integers(3, size=300)
         answers = softmax(random.normal(size=(300, 3)) + np.eye(3)[truth])
-    rows = Rows({}, truth)
+    rows, answers = Rows({}, truth), answers.astype(np.float32)
     optimise = {"chosen": "float32", "why": "fine", "float32": {"bytes": 5_000, "score": 0.9, "row_ms": 0.2}}
     champion = {"version": "4", "may_have_seen_test_rows": True} | compare(answers, answers, rows, spec)
     return Facts(spec, "a", metrics(answers, rows, spec, evidence), board, optimise, champion, HISTORY)

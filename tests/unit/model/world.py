@@ -13,8 +13,8 @@ from modelmill.aws.records import pipelines
 from modelmill.core.data.split import files_of
 from modelmill.core.model.candidates import PRESETS, candidates_for
 from modelmill.core.model.recipe import Recipe
-from modelmill.core.model.task import TAG_SEPARATOR, Task, answers_of, reads_of
 from modelmill.core.model.spec import Column, RunSpec
+from modelmill.core.model.task import TAG_SEPARATOR, Task, answers_of, reads_of
 from modelmill.training.__main__ import main
 
 Cells = dict[str, list[Any]]

@@ -35,7 +35,7 @@ def change(digest: str, name: str, at: int) -> None:
 def test_a_whole_package_is_verified_and_its_folder_is_gone_afterwards() -> None:
     with packages.verified(TENANT, store(text_package()), 10**6) as folder:
         assert {path.name for path in folder.iterdir()} == set(FILES)
-        assert Model(folder).labels == ["no", "yes"]
+        assert Model(folder).answers.labels == ["no", "yes"]
     assert not folder.exists()
 
 

@@ -13,7 +13,7 @@ from modelmill.core.model.spec import RunSpec
 from modelmill.core.model.tokens import tokens
 from modelmill.frames.clean import clean
 from modelmill.frames.numbers import parse_numbers
-from modelmill.serving.features import TabularFeatures, TextFeatures, number_of
+from modelmill.serving.features import Reader, TabularFeatures, number_of
 
 MARKUP = ["<br />", "<b>", "</b>", "&amp;", "&lt;p&gt;", "&#8217;", "<3", "&nbsp;", "&#x200b;"]
 ODD = ["\u200b", "\ufeff", "\x00", "\x1f", "e\u0301", "é", "ﬁ", "\u3000", "\u00ad", "　", "Ａ", "\u202e", "\x85", "\n"]
@@ -41,10 +41,10 @@ def test_texts(
 ) -> None:
     settings = Clean(unicode=unicode, control=control)
     said = preprocess(settings, html=html)
-    text = TextFeatures({"inputs": ["t"], "ngrams": [1, 1], "vocabulary": [], **said})
+    text = Reader(said)
     kept = stored(cell, settings, html=html)
-    assert text.text(cell, "t") == (kept or "") or kept is None
-    assert tokens(text.text(kept, "t")) == tokens(text.text(cell, "t")), (
+    assert text.read(cell, "t") == (kept or "") or kept is None
+    assert tokens(text.read(kept, "t")) == tokens(text.read(cell, "t")), (
         "training reads the stored cell by the same code"
     )
 
@@ -64,8 +64,8 @@ def test_numbers_with_what_nobody_sees(cell: str) -> None:
 
 
 def test_a_package_that_says_nothing_reads_cells_as_they_come() -> None:
-    text = TextFeatures({"inputs": ["t"], "ngrams": [1, 1], "vocabulary": []})
-    assert text.text(" <br>a\u200bb", "t") == " <br>a\u200bb"
+    text = Reader({})
+    assert text.read(" <br>a\u200bb", "t") == " <br>a\u200bb"
 
 
 def test_a_specification_says_how_cells_were_stored() -> None:
@@ -82,5 +82,5 @@ def test_a_specification_says_how_cells_were_stored() -> None:
         html=["t", "u"],
     )
     assert spec.reading(["t", "w"]) == {"clean": {"unicode": "nfkc", "control": "strip"}, "html": ["t"]}
-    text = TextFeatures({"inputs": ["t", "w"], "ngrams": [1, 1], "vocabulary": [], **spec.reading(["t", "w"])})
-    assert [text.text("<b>\uff21\u200b</b>", name) for name in ("t", "w")] == ["A", "<b>A</b>"]
+    text = Reader(spec.reading(["t", "w"]))
+    assert [text.read("<b>\uff21\u200b</b>", name) for name in ("t", "w")] == ["A", "<b>A</b>"]

@@ -6,9 +6,9 @@ optimiser remembers is in named tensors, so that a checkpoint needs no pickle.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +107,7 @@ class Sgd(Optimiser):
         sgd(
             call.parameters,
             call.gradients,
-            list[Tensor | None](call.state.get("velocity") or [None] * len(call.parameters)),
+            call.state.get("velocity") or list[Any]([None] * len(call.parameters)),
             fused=True,
             weight_decay=weight_decay,
             momentum=self.momentum,
@@ -129,7 +129,7 @@ class Adam(Optimiser):
     """Adam (Kingma and Ba 2015): its weight decay is part of the gradient."""
 
     kept = ("average", "square")
-    kernel = staticmethod(adam)
+    kernel: ClassVar[Callable[..., None]] = staticmethod(adam)
 
     def move(self, call: _Call, rate: float, weight_decay: float) -> None:
         """Along the average gradient, divided by the root of the average square."""
@@ -173,7 +173,7 @@ def optimiser_of(name: Name, groups: Iterable[Group]) -> Optimiser:
 
 def local(tensor: Tensor) -> Tensor:
     """The part of a tensor that this process holds: all of it, unless it is sharded."""
-    part: Tensor = tensor.detach().to_local() if hasattr(tensor, "to_local") else tensor.detach()
+    part: Tensor = getattr(tensor.detach(), "to_local", tensor.detach)()
     return part
 
 

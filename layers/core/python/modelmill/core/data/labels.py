@@ -42,7 +42,7 @@ class TargetForm:
     """What separates the tags of a cell, for a target of tags."""
 
     def class_name(self, value: str | None) -> str | None:
-        """`1.0` as `1` if numeric, `True` as `true` if boolean, the joined tags of a list, else the class's spelling."""
+        """`1.0` as `1` if numeric, `True` as `true` if boolean, a list's joined tags, else the class's spelling."""
         if value is None:
             return None
         if self.tags is not None:
