@@ -107,7 +107,7 @@ class Sgd(Optimiser):
         sgd(
             call.parameters,
             call.gradients,
-            call.state.get("velocity") or list[Any]([None] * len(call.parameters)),
+            list[Any](call.state.get("velocity", [None] * len(call.parameters))),
             fused=True,
             weight_decay=weight_decay,
             momentum=self.momentum,
