@@ -14,6 +14,7 @@ QUARANTINE = "*/quarantine/*"
 SCRATCH = "*/scratch/*"
 RUNS = "*/runs/*"
 PACKAGES = "*/packages/*"
+WEIGHTS = "*/weights/*"
 UPLOADS = "*"
 
 

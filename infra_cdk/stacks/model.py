@@ -175,11 +175,11 @@ class ModelStack(Stack):
 
 
 def _job_statements(data: DataStack) -> tuple[iam.PolicyStatement, ...]:
-    """A job reads its data set, writes its run's folder and packages, shares its trials and reports its progress."""
+    """A job reads data and weights, writes its run's folder and packages, shares its trials, reports its progress."""
     return (
         *grants.records(data.table, "GetItem", "PutItem", "Query"),
         *grants.read(data.data, grants.DATASETS),
-        *grants.read(data.models, grants.RUNS, grants.PACKAGES),
+        *grants.read(data.models, grants.RUNS, grants.PACKAGES, grants.WEIGHTS),
         *grants.write(data.models, grants.RUNS, grants.PACKAGES),
         grants.allow(["s3:DeleteObject"], [data.models.arn_for_objects(CHECKPOINTS)]),
     )

@@ -30,7 +30,7 @@ ACCEPTED = {
 ACCEPTED_STARS = (
     r"Resource::\*",  # test_permissions has a reason for each
     r"Resource::.*Uploads.*/\*",
-    r"Resource::.*/\*/(datasets|quarantine|scratch|runs|packages|runs/\*/checkpoints)/\*",
+    r"Resource::.*/\*/(datasets|quarantine|scratch|runs|packages|weights|runs/\*/checkpoints)/\*",
     r"Resource::.*:(execution:modelmill-pipeline:\*|training-job/modelmill-\*|job/\*)",
     r"Resource::.*:job-definition/modelmill-job-[a-z-]+:\*",
     r"Resource::.*:(execution:modelmill-pipeline/\*|/applications/.*/jobruns/\*)",

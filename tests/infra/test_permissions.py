@@ -128,6 +128,17 @@ def test_a_job_may_do_what_its_code_calls(templates: Templates) -> None:
         assert needed <= allowed, role
 
 
+def test_a_job_reads_pretrained_weights_and_does_not_write_them(templates: Templates) -> None:
+    for role in ("SageMakerRole", "BatchJobRole"):
+        actions = {
+            action
+            for name, statement in templates.statements()
+            if name.split("/")[1].startswith(role) and "/*/weights/*" in text(statement["Resource"])
+            for action in listed(statement["Action"])
+        }
+        assert actions == {"s3:GetObject"}, role
+
+
 def test_the_call_graph_knows_every_way_in_which_services_are_called() -> None:
     services, methods = set(), set()
     for file in (ROOT / "layers/aws/python").rglob("*.py"):
