@@ -8,7 +8,7 @@ from modelmill.core.data.columns import ColumnSummary, Facts, kind_of
 from modelmill.core.data.plan import make_plan
 from modelmill.core.data.target import Guess, guess_target
 from modelmill.core.errors import Rejected
-from modelmill.core.model.recipe import Recipe
+from modelmill.core.model.recipe import Evaluation, Recipe
 from modelmill.core.model.spec import Column
 
 ROWS = 1_000
@@ -169,10 +169,12 @@ def test_booleans_are_read_as_before() -> None:
         (Recipe(target="grams"), "tabular-regression"),
         (Recipe(target="sex", task="tabular-regression"), "not_a_measure"),
         (Recipe(target="fare", task="tabular-classification"), "too_many_classes"),
+        (Recipe(task="tabular-regression"), "tabular-regression"),
+        (Recipe(task="tabular-regression", inputs=["stars", "grams"]), "tabular-regression"),
     ],
 )
 def test_the_recipe_says_whether_the_target_measures(recipe: Recipe, outcome: str) -> None:
-    columns = [AGE, SEX, FARE, numbers("stars", 5, 1, 5), numbers("grams", 40, 1, 9_000)]
+    columns = [AGE, SEX, strings("outcome", 3), FARE, numbers("stars", 5, 1, 5), numbers("grams", 40, 1, 9_000)]
     try:
         found: str = make_plan(columns, recipe).task
     except Rejected as rejection:
@@ -240,6 +242,7 @@ def test_the_recipe_decides() -> None:
         (Recipe(target="lable"), "missing_target", "age, sex, label"),
         (Recipe(inputs=["ages"]), "missing_input", "age, sex, label"),
         (Recipe(target="sex", inputs=["sex"]), "missing_input", "age, sex, label"),
+        (Recipe(evaluation=Evaluation(slices=["sex", "ages"])), "bad_recipe", "age, sex, label"),
         (Recipe(task="text-classification", inputs=["age"]), "no_usable_input", "inputs"),
     ],
 )

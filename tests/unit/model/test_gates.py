@@ -13,6 +13,7 @@ from modelmill.aws import objects
 from modelmill.core.errors import Rejected
 from modelmill.serving.features import Features
 from modelmill.training.convert import check_parity
+from modelmill.training.evaluate import answers_of_rows
 from modelmill.training.nets import Model, net_of
 from modelmill.training.objective import Calibration, objective_of
 from tests.unit.model.samples import (
@@ -52,9 +53,10 @@ def test_the_conversion_agrees_on_edge_rows_and_gives_the_same_bytes_twice(cloud
     model, features = _trained(cloud, candidate)
     spec = cloud.specs["r1"]
     test = labelled(REVIEW_SPLITS["test"] if candidate.startswith("ngram") else MEASURED_SPLITS["test"], spec.labels)
+    own = answers_of_rows(model, features, test)
     converted = model.onnx()
     assert converted == model.onnx()
-    parity = check_parity(model, converted, features, test, spec)
+    parity = check_parity(model, converted, features, test, own, spec)
     assert parity["rows"] == len(test) + parity["edge_rows"]
     assert parity["edge_rows"] >= 8
     assert parity["max_difference"] < 1e-5
@@ -69,8 +71,11 @@ def test_a_wrong_conversion_is_refused_with_rows_and_numbers_but_no_content(clou
         table[3, 0] += 0.5
         return table
 
+    own = answers_of_rows(model, features, test)
     with pytest.raises(Rejected, match=r"row \d+: \d") as refusal:
-        check_parity(model, _edited(model.onnx(), "table", wrong), features, test, spec)
+        check_parity(
+            model, _edited(model.onnx(), "table", wrong), features, test, answers_of_rows(model, features, test), spec
+        )
     assert refusal.value.code == "parity"
     assert not any(word in refusal.value.message for word in ("lovely", "awful", "dress"))
 
@@ -79,5 +84,13 @@ def test_a_graph_that_gives_nan_is_refused(cloud: Cloud) -> None:
     model, features = _trained(cloud, "linear")
     spec = cloud.specs["r1"]
     test = labelled(MEASURED_SPLITS["test"], spec.labels)
+    own = answers_of_rows(model, features, test)
     with pytest.raises(Rejected, match="inf"):
-        check_parity(model, _edited(model.onnx(), "table", lambda table: table * np.nan), features, test, spec)
+        check_parity(
+            model,
+            _edited(model.onnx(), "table", lambda table: table * np.nan),
+            features,
+            test,
+            answers_of_rows(model, features, test),
+            spec,
+        )

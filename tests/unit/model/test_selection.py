@@ -214,6 +214,13 @@ def test_a_mix_that_is_dear_is_not_taken(board: Board) -> None:
     assert board.best().report["runner_up"] is not None
 
 
+@pytest.mark.parametrize("board", [{"optimise": {"max_mb": 0.001}}], indirect=True)
+def test_what_is_too_large_already_has_no_company(board: Board) -> None:
+    board.add("a", signal(0), size=2_000)
+    board.add("b", signal(1), size=2_000)
+    assert len(board.best().members) == 1
+
+
 @pytest.mark.parametrize("board", [{"selection": {"ensemble": False}}], indirect=True)
 def test_the_recipe_may_want_none(board: Board) -> None:
     board.add("a", signal(0))

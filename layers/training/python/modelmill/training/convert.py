@@ -11,7 +11,7 @@ import onnxruntime as ort
 from modelmill.core.errors import Rejected
 from modelmill.core.model.spec import RunSpec
 from modelmill.serving.features import Arrays, Columns, Features
-from modelmill.training.evaluate import Answers, batches
+from modelmill.training.evaluate import Answers, answered
 from modelmill.training.nets import Model
 from modelmill.training.rows import Rows
 
@@ -44,7 +44,7 @@ def run(session: ort.InferenceSession, arrays: Arrays) -> Answers:
 
 def run_all(session: ort.InferenceSession, features: Features, rows: Rows) -> Answers:
     """Answers of all rows."""
-    return np.concatenate([run(session, arrays) for arrays in batches(features, rows)])
+    return answered(features, rows, lambda arrays: run(session, arrays))
 
 
 def edge_rows(spec: RunSpec) -> Columns:
@@ -52,18 +52,18 @@ def edge_rows(spec: RunSpec) -> Columns:
     return {column.name: _EDGES.get(column.kind, _EDGES["category"]) for column in spec.inputs}
 
 
-def check_parity(model: Model, converted: bytes, features: Features, test: Rows, spec: RunSpec) -> dict[str, Any]:
+def check_parity(  # noqa: PLR0917 - two forms of a model, and the rows that they must agree on
+    model: Model, converted: bytes, features: Features, test: Rows, answers: Answers, spec: RunSpec
+) -> dict[str, Any]:
     """Rows compared and the largest difference; raises Rejected (`parity`) with the worst rows' numbers.
 
-    Differences of a measure are in standard deviations of the answers. Of probabilities labels are compared as well,
+    `answers` are the model's own of the test rows. Differences of a measure are in standard deviations of the answers. Of probabilities labels are compared as well,
     wherever the decision is not closer than twice the tolerance.
     """
     session = session_of(converted)
-    pairs = [
-        (model.answers(arrays).numpy(), run(session, arrays))
-        for arrays in (*batches(features, test), features.arrays(edge_rows(spec)))
-    ]
-    ours, theirs = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    edges = features.arrays(edge_rows(spec))
+    ours = np.concatenate([answers, model.answers(edges).numpy()])
+    theirs = np.concatenate([run_all(session, features, test), run(session, edges)])
     unit = float(ours[: len(test)].std()) or 1.0 if model.objective.answers == "regression" else 1.0
     scale = np.maximum(np.abs(ours) / 10, unit) if model.objective.answers == "regression" else unit
     difference = (np.nan_to_num(np.abs(ours - theirs), nan=np.inf) / scale).max(axis=1)

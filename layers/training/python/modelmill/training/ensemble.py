@@ -159,6 +159,8 @@ def _greedy(answers: Answers, heard: Sequence[_Heard], target: NDArray[Any], bou
             more = counts + (np.arange(len(heard)) == index)
             if sum(each.size for each, count in zip(heard, more, strict=True) if count) <= bound or not counts.any():
                 tried.append((loss_of(answers, _mixed_losses(answers, heard, more, target)), index, more))
+        if not tried:
+            break  # even the first is too large to have company
         loss, _, counts = min(tried, key=lambda each: each[:2])
         if loss < least:
             least, chosen = loss, counts / counts.sum()

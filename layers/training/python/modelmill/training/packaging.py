@@ -58,7 +58,7 @@ def package(job: Job, spec: RunSpec) -> None:
         from modelmill.training.convert import check_parity
 
         converted = chosen.model.onnx()
-        parity = check_parity(chosen.model, converted, Features(chosen.preprocess), test, spec)
+        parity = check_parity(chosen.model, converted, Features(chosen.preprocess), test, answers, spec)
         progress.done(f"equal on {parity['rows']:,} rows, largest difference {parity['max_difference']:.1e}", **parity)
     with Stage(spec.tenant, spec.run_id, "optimise") as progress:
         from modelmill.training.convert import run_all, session_of

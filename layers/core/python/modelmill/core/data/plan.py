@@ -52,14 +52,14 @@ class Plan:
 def make_plan(summaries: Sequence[ColumnSummary], recipe: Recipe, facts: Mapping[str, Facts] | None = None) -> Plan:
     """The plan of a file with these columns under this recipe; `facts` of a sample tell what summaries do not.
 
-    Raises Rejected: empty_file, one_column, missing_target, missing_input, one_class, too_many_classes,
+    Raises Rejected: empty_file, one_column, bad_recipe, missing_target, missing_input, one_class, too_many_classes,
     not_a_measure, no_usable_input.
     """
     _check_table(summaries)
     by_name = {summary.name: summary for summary in summaries}
     _check_names(by_name, recipe)
     kinds = {s.name: kind_of(s, (facts or {}).get(s.name, NOTHING)) for s in summaries}
-    guess = Guess(recipe.target) if recipe.target else _guess(summaries, kinds)
+    guess = Guess(recipe.target) if recipe.target else _guess(summaries, kinds, recipe)
     target = by_name[guess.name]
     _check_target(target)
     chosen = [s for s in summaries if s is not target and (recipe.inputs is None or s.name in recipe.inputs)]
@@ -83,9 +83,13 @@ def make_plan(summaries: Sequence[ColumnSummary], recipe: Recipe, facts: Mapping
     )  # fmt: skip
 
 
-def _guess(summaries: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind]) -> Guess:
-    """The target of a file: no date, image or sound."""
-    return guess_target([s for s in summaries if kinds[s.name] not in ("date", "image", "audio")])
+def _guess(summaries: Sequence[ColumnSummary], kinds: Mapping[str, ColumnKind], recipe: Recipe) -> Guess:
+    """The target of a file: no date, image, sound or input of the recipe, and numbers if its task is to measure."""
+    inputs = recipe.inputs or ()
+    found = [s for s in summaries if kinds[s.name] not in ("date", "image", "audio") and s.name not in inputs]
+    if recipe.task and answers_of(recipe.task) == "regression":
+        found = [s for s in found if s.is_number] or found
+    return guess_target(found)
 
 
 def _doubts(guess: Guess) -> list[DataWarning]:
@@ -120,6 +124,10 @@ def _check_names(by_name: dict[str, ColumnSummary], recipe: Recipe) -> None:
         if name not in by_name or name == recipe.target:
             why = "is the target" if name == recipe.target else "is not in the file"
             raise Rejected("missing_input", f"the input {name!r} {why}", hint=f"the columns are: {columns}")
+    for name in recipe.evaluation.slices:
+        if name not in by_name:
+            text = f"evaluation.slices: there is no column {name!r}"
+            raise Rejected("bad_recipe", text, hint=f"the columns are: {columns}")
 
 
 _OTHER_TARGET = "name another target in recipe.yaml: `target: COLUMN`"

@@ -52,6 +52,15 @@ MEDIA_PRESETS: dict[Preset, tuple[Candidate, ...]] = {
 }
 """Of mixed rows with images or sounds, which nothing else reads."""
 
+FAMILIES: dict[Reads, tuple[str, ...]] = {
+    "text": ("ngram-linear", "ngram-embedding", "encoder"),
+    "tabular": ("linear", "boosting", "tabm"),
+    "image": ("cnn", "backbone"),
+    "audio": ("log-mel-cnn",),
+    "mixed": ("fusion-linear", "fusion"),
+}
+"""What a candidate of the recipe's own may be of, by what is read."""
+
 SPACES: dict[str, dict[str, Range]] = {
     "ngram-embedding": {
         "dim": Range(choices=[8, 16, 32, 64]),
@@ -79,7 +88,7 @@ def candidates_for(
     One job each.
 
     With trials, a candidate that has something to search is a study of `search.parallel` jobs: `NAME`, `NAME.2`, …
-    Raises Rejected (`bad_recipe`) for a name that the task does not know, ranges without trials, and too many jobs.
+    Raises Rejected (`bad_recipe`) for a name or family that the task does not know, ranges without trials, and too many jobs.
     None for a task that has no families.
     """
     presets = PRESETS[reads_of(task)]
@@ -104,6 +113,10 @@ def candidates_for(
 
 def _candidate(choice: str | Choice, known: dict[str, Candidate], task: Task) -> Candidate:
     if isinstance(choice, Choice):
+        families = FAMILIES[reads_of(task)]
+        if choice.family not in families:
+            text = f"candidates: {task} has no family {choice.family!r}"
+            raise Rejected("bad_recipe", text, hint=f"its families are: {', '.join(families)}")
         given = choice.model_dump(include={"hyperparameters", "weights"})
         return Candidate(name=choice.name or choice.family, family=choice.family, search=choice.search, **given)
     if choice not in known:

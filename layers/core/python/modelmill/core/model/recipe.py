@@ -289,8 +289,26 @@ def parse_recipe(document: Any) -> Recipe:
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "recipe"
-        raise Rejected(
-            "bad_recipe", f"{where}: {first['msg']}", hint=f"a recipe knows: {', '.join(Recipe.model_fields)}"
-        ) from None
+        where, why = _deepest(error, document)
+        hint = f"a recipe knows: {', '.join(Recipe.model_fields)}"
+        raise Rejected("bad_recipe", f"{where or 'recipe'}: {why}", hint=hint) from None
+
+
+def _deepest(error: ValidationError, document: Any) -> tuple[str, str]:
+    """Where the fault is, and what is wrong there.
+
+    Where a value may have several forms, pydantic tells why it is none of them, its first words being of the first
+    form: the form whose fault lies deepest is the one that was meant. Names of forms are no places in the document.
+    """
+    found: dict[tuple[str, ...], list[str]] = {}
+    for fault in error.errors(include_url=False):
+        inside, place = document, []
+        for part in fault["loc"]:
+            if isinstance(part, int) or (isinstance(inside, dict) and part in inside):
+                place.append(str(part))
+                inside = inside[part]
+        if fault["type"] == "missing":
+            place.append(str(fault["loc"][-1]))
+        found.setdefault(tuple(place), []).append(fault["msg"].removeprefix("Value error, "))
+    deepest = max(found, key=len)
+    return ".".join(deepest), ", or ".join(dict.fromkeys(found[deepest]))

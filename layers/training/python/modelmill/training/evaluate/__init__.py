@@ -14,7 +14,7 @@ import numpy as np
 
 from modelmill.core.model.spec import RunSpec
 from modelmill.core.model.task import answers_of
-from modelmill.training.evaluate.answers import Answers, answers_of_rows, batches
+from modelmill.training.evaluate.answers import Answers, answered, answers_of_rows, batches
 from modelmill.training.evaluate.bootstrap import figure
 from modelmill.training.evaluate.classification import Judged, classification
 from modelmill.training.evaluate.doubts import doubts, is_no_better
@@ -24,7 +24,7 @@ from modelmill.training.evaluate.regression import Measured, regression
 from modelmill.training.evaluate.slices import RowScores, slices
 from modelmill.training.rows import Rows
 
-__all__ = ["Answers", "Evidence", "answers_of_rows", "batches", "is_no_better", "metrics", "summary"]
+__all__ = ["Answers", "Evidence", "answered", "answers_of_rows", "batches", "is_no_better", "metrics", "summary"]
 TITLES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",

@@ -4,9 +4,10 @@
 Nothing is ever fitted on test rows.
 """
 
+import math
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, get_args, get_type_hints
 
 from torch import Tensor
 
@@ -56,17 +57,34 @@ FAMILIES = {
     "log-mel-cnn": "audio.LogMelCnn",
 }
 """Where each family is: its module is imported when a candidate names it."""
+_WORDS = {int: "a whole number from 0", float: "a number from 0", bool: "true or false", str: "a string"}
 ALONE = frozenset({"ngram-linear", "linear", "fusion-linear", "boosting"})
 """Families that have no use for several devices: they are no loops over a net."""
 
 
 def family_of(candidate: Candidate) -> Family:
     """The family with the candidate's hyperparameters; raises Rejected (`bad_candidate`) if there is no such thing."""
-    try:
-        module, _, name = FAMILIES[candidate.family].partition(".")
-        family: Family = getattr(import_module(f"{__name__}.{module}"), name)(**candidate.hyperparameters)
-    except (KeyError, TypeError):
-        raise Rejected(
-            "bad_candidate", f"{candidate.name}: no family {candidate.family!r} with these hyperparameters"
-        ) from None
-    return family
+    place = FAMILIES.get(candidate.family)
+    if place is None:
+        text = f"{candidate.name}: there is no family {candidate.family!r}"
+        raise Rejected("bad_candidate", text, hint=f"the families are: {', '.join(FAMILIES)}")
+    module, _, name = place.partition(".")
+    family = getattr(import_module(f"{__name__}.{module}"), name)
+    types = get_type_hints(family.__init__)
+    for given, value in candidate.hyperparameters.items():
+        if given not in types:
+            text = f"{candidate.name}: {candidate.family} has no hyperparameter {given!r}"
+            known = ", ".join(name for name in types if name != "return")
+            raise Rejected("bad_candidate", text, hint=f"it has: {known}")
+        _check(value, types[given], f"{candidate.name}: {given}")
+    made: Family = family(**candidate.hyperparameters)
+    return made
+
+
+def _check(value: object, wanted: Any, where: str) -> None:
+    """Refuse what is of another type, and numbers below 0, which no hyperparameter can be."""
+    wanted = [one for one in get_args(wanted) or (wanted,) if one is not type(None)]
+    fits = type(value) in wanted or (type(value) is int and float in wanted)
+    if not fits or (isinstance(value, int | float) and not 0 <= value < math.inf):
+        words = " or ".join(_WORDS[one] for one in wanted)
+        raise Rejected("bad_candidate", f"{where} must be {words}, not {value!r:.60}")

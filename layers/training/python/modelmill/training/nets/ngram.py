@@ -55,7 +55,7 @@ class NgramNet(Net):
         """Raw outputs of padded rows: `ids` int64 [B, L], `counts` float32 [B, L], 0 = padding (its idf is 0)."""
         weights = (1 + torch.log(counts.clamp(min=1))) * self.idf[ids]
         weights = weights / weights.norm(dim=1, keepdim=True).clamp(min=TINY)
-        offsets = torch.arange(len(ids), device=ids.device) * ids.shape[1]
+        offsets = torch.arange(ids.shape[0], device=ids.device) * ids.shape[1]
         return self.bags(ids.flatten(), weights.flatten(), offsets)
 
     def export(self, graph: Graph) -> str:

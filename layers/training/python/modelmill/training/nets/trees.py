@@ -117,7 +117,7 @@ class TreesNet(Net):
         return torch.cat([self._walk(rows) for rows in features.split(_ROWS)])
 
     def _walk(self, features: Tensor) -> Tensor:
-        node = self.roots.expand(len(features), -1)
+        node = self.roots.expand(features.shape[0], -1)
         while bool((node >= 0).any()):
             inner = node.clamp(min=0)
             value = features.gather(1, self.feature[inner])
