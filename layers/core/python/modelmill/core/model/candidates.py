@@ -88,7 +88,8 @@ def candidates_for(
     One job each.
 
     With trials, a candidate that has something to search is a study of `search.parallel` jobs: `NAME`, `NAME.2`, …
-    Raises Rejected (`bad_recipe`) for a name or family that the task does not know, ranges without trials, and too many jobs.
+    Raises Rejected (`bad_recipe`) for a name or family that the task does not know, ranges without trials, and too many
+    jobs.
     None for a task that has no families.
     """
     presets = PRESETS[reads_of(task)]
