@@ -91,6 +91,6 @@ def test_a_graph_that_gives_nan_is_refused(cloud: Cloud) -> None:
             _edited(model.onnx(), "table", lambda table: table * np.nan),
             features,
             test,
-            answers_of_rows(model, features, test),
+            own,
             spec,
         )

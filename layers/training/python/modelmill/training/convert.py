@@ -57,8 +57,8 @@ def check_parity(  # noqa: PLR0917 - two forms of a model, and the rows that the
 ) -> dict[str, Any]:
     """Rows compared and the largest difference; raises Rejected (`parity`) with the worst rows' numbers.
 
-    `answers` are the model's own of the test rows. Differences of a measure are in standard deviations of the answers. Of probabilities labels are compared as well,
-    wherever the decision is not closer than twice the tolerance.
+    `answers` are the model's own of the test rows. Differences of a measure are in standard deviations of the answers.
+    Of probabilities labels are compared as well, wherever the decision is not closer than twice the tolerance.
     """
     session = session_of(converted)
     edges = features.arrays(edge_rows(spec))
