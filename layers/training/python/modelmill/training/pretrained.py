@@ -102,15 +102,20 @@ _DISTILBERT = _Architecture(
 _ARCHITECTURES = {"bert": _BERT, "roberta": _ROBERTA, "xlm-roberta": _ROBERTA, "distilbert": _DISTILBERT}
 
 
+def installed(name: str) -> Path | None:
+    """The folder of an installed package of weights."""
+    package, inside = INSTALLED.get(name, ("", ""))
+    spec = find_spec(package) if package else None
+    return Path(spec.submodule_search_locations[0], inside) if spec and spec.submodule_search_locations else None
+
+
 def fetch_weights(bucket: str, tenant: str, name: str, folder: Path) -> Path:
     """The folder of the weights `name`: that of an installed package, or `folder` with what the tenant stored.
 
     A tenant's are the objects under `{tenant}/weights/{name}/`. Raises Rejected (`no_weights`, `bad_weights`).
     """
-    package, inside = INSTALLED.get(name, ("", ""))
-    spec = find_spec(package) if package else None
-    if spec and spec.submodule_search_locations:
-        return Path(spec.submodule_search_locations[0], inside)
+    if found := installed(name):
+        return found
     prefix = f"{tenant}/weights/{name}/"
     files = [key.removeprefix(prefix) for key in objects.keys(bucket, prefix)]
     if not files:
