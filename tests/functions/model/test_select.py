@@ -41,7 +41,7 @@ def test_the_smaller_loss_wins() -> None:
     assert [row["candidate"] for row in answer["leaderboard"]] == [EMBEDDING, LINEAR]
     assert run() == answer
     assert answer["runner_up"] == LINEAR
-    assert answer["spent"] == {"seconds": 3_600.0, "dollars": pytest.approx(0.736 * SPOT_SHARE, abs=1e-4)}
+    assert answer["spent"] == {"seconds": 3_600.0, "dollars": pytest.approx(0.23 * SPOT_SHARE, abs=1e-4)}
     told = stages()["select", None]
     assert told["message"] == f"{EMBEDDING} wins with a validation log loss of 0.3000, before {LINEAR} with 0.4000"
     assert told["detail"]["runner_up"] == LINEAR

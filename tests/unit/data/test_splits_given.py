@@ -11,8 +11,10 @@ import pytest
 
 from modelmill.core.data.accounts import UnusableData
 from modelmill.core.data.split import FOLD, SPLITS
+from modelmill.frames.describe import describe
 from modelmill.frames.steps import WHOLE, Grain
 from modelmill.frames.tally import EXACT
+from tests.unit.data.files import RUN
 from tests.unit.data.splitting import Files, by_label, codes, counted, shares, split, table
 
 # As given
@@ -211,3 +213,14 @@ def test_control_characters_in_names_are_no_danger(tmp_path: Path) -> None:
     outcome = split(tmp_path, table(60).replace("size", "\x1fkey"))
     assert [column.name for column in outcome.decisions.inputs] == ["key_2"]
     assert shares(outcome)["train"] == 44
+
+
+def test_validation_rows_drawn_by_chance_may_be_mixed_with_training_rows_and_given_ones_not(tmp_path: Path) -> None:
+    for given, mixable in (("test", True), ("validation", False)):
+        lines = [
+            f"{n}.5,{'ab'[n % 2]},{given if n % 5 == 0 else 'test' if n % 5 == 1 else 'train'}" for n in range(100)
+        ]
+        outcome = split(
+            tmp_path, "\n".join(["size,label,part", *lines]), split={"by": "given", "column": "part"}, target="label"
+        )
+        assert describe(outcome.prepared, outcome.recipe, RUN)[1].mixable is mixable

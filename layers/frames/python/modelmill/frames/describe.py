@@ -84,10 +84,16 @@ def describe(prepared: Prepared, recipe: Recipe, run: Run) -> tuple[DatasetVersi
         labels=prepared.labels,
         candidates=candidates,
         recipe=recipe.model_copy(update={"compute": compute_of(recipe, candidates)}),
-        mixable=prepared.decisions.by in ("stratified", "random"),
+        mixable=_mixable(prepared),
         html=prepared.decisions.html,
     )
     return document, spec
+
+
+def _mixable(prepared: Prepared) -> bool:
+    """Whether training and validation rows were told apart by chance: then folds may mix them."""
+    by = prepared.decisions.by
+    return by in ("stratified", "random") or (by == "given" and not prepared.settled.gives_validation)
 
 
 def reply(version: DatasetVersion, spec: RunSpec, models_bucket: str) -> dict[str, Any]:

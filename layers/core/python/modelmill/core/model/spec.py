@@ -61,7 +61,7 @@ class RunSpec(BaseModel):
     candidates: list[Candidate]
     recipe: Recipe
     mixable: bool = True
-    """Rows of training and validation may change sides: neither groups, times nor given files decided on them."""
+    """Rows of training and validation may change sides: neither groups, times nor somebody else decided on them."""
     html: list[str] = []
     """Columns of text that were stored without their HTML."""
 
