@@ -69,7 +69,7 @@ class Cnn:
     costly: ClassVar[bool] = True
     width: int = 16
     side: int = 64
-    passes: int = 120_000
+    passes: int = 160_000
     epochs: int = 60
     learning_rate: float = 5e-3
 
