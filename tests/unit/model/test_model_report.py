@@ -1,6 +1,7 @@
 """Slices, the comparison with the serving model, the model card and the report as people get them."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from modelmill.aws import objects
 from modelmill.aws.records import models
+from modelmill.core.model.recipe import Compute, Recipe
 from modelmill.core.model.registration import kept_metrics
 from modelmill.core.model.select import CandidateResult
+from modelmill.core.model.spec import RunSpec
 from modelmill.core.serve.route import Route
 from modelmill.training.card import card
 from modelmill.training.evaluate import Evidence, metrics
@@ -167,6 +170,19 @@ def test_the_report_is_one_safe_page_with_all_that_was_found(kind: str) -> None:
         assert NAMES[1] in parsed.text
         assert "Reliability" in parsed.text
     assert ("Confusions" in parsed.text) == (kind == "classification")
+
+
+def test_the_report_tells_what_the_recipe_said_and_no_default() -> None:
+    facts = _facts("regression")
+    compute = Compute(instance_type="ml.m5.xlarge")
+    for said, words in (
+        ({}, "The recipe said nothing"),
+        ({"target": "标签", "search": {"trials": 3}}, 'The recipe said: {"target": "标签", "search": {"trials": 3}}'),
+    ):
+        # As jobs read it: with every field, and the type of instance that was chosen.
+        recipe = Recipe(**said, compute=compute)
+        spec = RunSpec.model_validate_json(facts.spec.model_copy(update={"recipe": recipe}).model_dump_json())
+        assert words in read(render(replace(facts, spec=spec))).text
 
 
 @pytest.mark.parametrize("kind", ["classification", "multilabel", "regression"])

@@ -1,5 +1,6 @@
 """The page: the evaluation, the leaderboard, the gate's report and the champion's comparison in; HTML out."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from modelmill.core.model.recipe import Recipe
 from modelmill.core.model.select import CandidateResult
 from modelmill.core.model.spec import RunSpec
 from modelmill.frames import report as data_report
@@ -78,9 +80,16 @@ def render(facts: Facts) -> bytes:
         optimise=facts.optimise,
         champion=facts.champion,
         learning=_learning(facts.history),
-        training=facts.spec.recipe.model_dump(mode="json", exclude_unset=True),
+        recipe=_said(facts.spec.recipe),
     )
     return page.encode("utf-8", "replace")
+
+
+def _said(recipe: Recipe) -> str:
+    """What the recipe says beside the defaults, as JSON; the type of instance is chosen where it says none."""
+    found = recipe.model_dump(mode="json", exclude_defaults=True, exclude={"compute": {"instance_type"}})
+    said = {name: value for name, value in found.items() if value != {}}
+    return json.dumps(said, ensure_ascii=False) if said else ""
 
 
 @cache
