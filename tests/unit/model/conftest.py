@@ -13,6 +13,10 @@ from modelmill.aws import clients
 from tests.unit.model.world import Cloud
 
 
+torch.set_num_threads(1)
+"""As jobs do: on a busy machine threads that wait for each other take many times the processor's time."""
+
+
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """An empty account with the table and both buckets, and an empty `/opt/ml`."""

@@ -22,6 +22,7 @@ from tests.unit.model.samples import (
     REVIEW_INPUTS,
     REVIEW_SPLITS,
     labelled,
+    rows_of,
 )
 from tests.unit.model.world import Cloud
 
@@ -31,6 +32,10 @@ def _trained(cloud: Cloud, candidate: str) -> tuple[Model, Features]:
         cloud.put_run("r1", "text-classification", REVIEW_INPUTS, REVIEW_SPLITS)
     else:
         cloud.put_run("r1", "tabular-classification", MEASURED_INPUTS, MEASURED_SPLITS)
+    return _model(cloud, candidate)
+
+
+def _model(cloud: Cloud, candidate: str) -> tuple[Model, Features]:
     assert cloud.job("train", "r1", candidate) == 0
     folder = f"default/runs/r1/candidates/{candidate}/"
     preprocess, config = (json.loads(objects.get("models", folder + name)) for name in ("preprocess.json", "net.json"))
@@ -76,6 +81,20 @@ def test_a_wrong_conversion_is_refused_with_rows_and_numbers_but_no_content(clou
         check_parity(model, _edited(model.onnx(), "table", wrong), features, test, own, spec)
     assert refusal.value.code == "parity"
     assert not any(word in refusal.value.message for word in ("lovely", "awful", "dress"))
+
+
+@pytest.mark.parametrize("unit", [1e-25, 1.0, 1e25])
+def test_a_wrong_conversion_of_a_measure_is_seen_in_every_unit(cloud: Cloud, unit: float) -> None:
+    splits = {name: cells | {"label": [unit * x for x in cells["width"]]} for name, cells in MEASURED_SPLITS.items()}
+    cloud.put_run("r1", "tabular-regression", MEASURED_INPUTS, splits)
+    model, features = _model(cloud, "linear")
+    test = rows_of({name: splits["test"][name] for name in MEASURED_INPUTS}, np.array(splits["test"]["label"]))
+    own = answers_of_rows(model, features, test)
+    check_parity(model, model.onnx(), features, test, own, cloud.specs["r1"])
+    with pytest.raises(Rejected) as refusal:
+        wrong = _edited(model.onnx(), "table", lambda table: table * 1.01)
+        check_parity(model, wrong, features, test, own, cloud.specs["r1"])
+    assert refusal.value.code == "parity"
 
 
 def test_a_graph_that_gives_nan_is_refused(cloud: Cloud) -> None:

@@ -69,8 +69,10 @@ def test_a_loop_that_diverges_ends_and_keeps_what_was_best(tmp_path: Path) -> No
         kept.append(toy.weights())
         return next(losses)
 
-    ended = toy.train(replace(LOOP, patience=2), run_of(tmp_path), validate=validate)
+    run = run_of(tmp_path)
+    ended = toy.train(replace(LOOP, patience=2), run, validate=validate)
     assert ended == (4, 2, 0.5)
+    assert [epoch["validation_loss"] for epoch in run.history] == [1.0, 0.5]
     assert equal(toy.weights(), kept[1])
 
 

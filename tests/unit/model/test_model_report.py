@@ -94,6 +94,12 @@ def test_slices_of_a_measure_have_the_largest_errors_first() -> None:
     assert "x" not in {one["value"] for one in found}
 
 
+def test_where_all_is_right_nothing_is_weak() -> None:
+    for rows in range(30, 60):
+        scores = RowScores("accuracy", np.ones(rows + 40), is_share=True, is_better_high=True)
+        assert not any(one["weak"] for one in slices({"side": ["a"] * rows + ["b"] * 40}, scores))
+
+
 def test_the_sign_test_is_exact() -> None:
     assert sign_test(5, 5) == 1
     assert sign_test(0, 5) == pytest.approx(2 / 32)

@@ -14,6 +14,7 @@ from safetensors.torch import save
 from sklearn.metrics import log_loss
 
 from modelmill.aws import objects
+from modelmill.core.errors import Rejected
 from modelmill.core.model.select import CandidateResult
 from modelmill.core.model.spec import Candidate, RunSpec
 from modelmill.core.model.task import Task
@@ -61,6 +62,13 @@ def test_the_loss_is_that_of_rows_that_no_fit_saw_with_an_interval(tmp_path: Pat
 def test_what_fails_in_a_fold_says_in_which(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"fold 1 of 5: ValueError: slope 2\.00"):
         toy_run(tmp_path, slope=2.0, fails_from=0.0)
+
+
+@pytest.mark.usefixtures("toy_family")
+def test_what_diverged_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="the training diverged") as refusal:
+        toy_run(tmp_path, slope=1e39)
+    assert "learning_rate" in (refusal.value.hint or "")
 
 
 @pytest.mark.usefixtures("toy_family")

@@ -64,7 +64,7 @@ def check_parity(  # noqa: PLR0917 - two forms of a model, and the rows that the
     edges = features.arrays(edge_rows(spec))
     ours = np.concatenate([answers, model.answers(edges).numpy()])
     theirs = np.concatenate([run_all(session, features, test), run(session, edges)])
-    unit = float(ours[: len(test)].std()) or 1.0 if model.objective.answers == "regression" else 1.0
+    unit = float(ours[: len(test)].std(dtype=np.float64)) or 1.0 if model.objective.answers == "regression" else 1.0
     scale = np.maximum(np.abs(ours) / 10, unit) if model.objective.answers == "regression" else unit
     difference = (np.nan_to_num(np.abs(ours - theirs), nan=np.inf) / scale).max(axis=1)
     flips = _flips(ours, theirs, model)

@@ -159,7 +159,9 @@ class _Fit:
         if self.best:
             self.net.load_state_dict(self.best)
         self.net.eval()
-        self.run.history.extend({"part": self.run.name, **epoch} for epoch in place.history)
+        # JSON has no word for the losses of a net that diverged.
+        told = (epoch for epoch in place.history if all(map(math.isfinite, epoch.values())))
+        self.run.history.extend({"part": self.run.name, **epoch} for epoch in told)
         return Ended(place.epoch, place.best_epoch, place.best_loss)
 
     def _epoch(self) -> None:

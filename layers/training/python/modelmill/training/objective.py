@@ -12,10 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from modelmill.core.errors import Rejected
 from modelmill.core.model.spec import RunSpec
 from modelmill.core.model.task import Answers, answers_of
 from modelmill.training.rows import Rows
 from modelmill.training.scores import best_scale
+
+
+_STEPS = 8
+"""A measure's spread in steps of float32: fewer, and rounding costs more than a thousandth of its variance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +149,18 @@ class Measure:
 
     @classmethod
     def of(cls, values: np.ndarray) -> "Measure":
-        """The scale of the training rows' values float64 [rows]."""
-        return cls(float(values.mean()), float(values.std()) or 1.0)
+        """The scale of the training rows' values float64 [rows].
+
+        Raises Rejected (`bad_target`) for values that float32, in which models answer, can hardly tell apart.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread = float(values.std()) if np.ptp(values) else 0.0
+            step = float(np.spacing(np.float32(np.abs(values).max())))
+        if spread and not spread >= _STEPS * step:
+            text = f"the target's values, of about {values[0]:.3g}, cannot be told apart in 32 bits"
+            hint = "take the difference from a constant near them as the target, or another unit"
+            raise Rejected("bad_target", text, hint=hint)
+        return cls(float(values.mean()), spread or 1.0)
 
     def target(self, rows: Rows) -> Tensor:
         """Standardised float32 [rows]."""

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelmill.core.errors import Rejected
 from modelmill.core.model.budget import seconds_of_job
 from modelmill.core.model.select import CandidateResult
 from modelmill.core.model.spec import Candidate
@@ -29,6 +30,10 @@ from modelmill.training.nets import Net
 from modelmill.training.objective import Calibration
 from modelmill.training.rows import Rows
 from modelmill.training.run import Run
+
+
+_LOOK = 64
+"""So many rows tell whether a net still gives numbers."""
 
 
 class Trained(NamedTuple):
@@ -56,7 +61,10 @@ class Learnt(NamedTuple):
 
 
 def train(rows: Rows, validation: Rows, run: Run) -> Trained:
-    """Choose, measure, learn from everything, within the job's share of the budget."""
+    """Choose, measure, learn from everything, within the job's share of the budget.
+
+    Raises Rejected (`diverged`) where what was learnt gives no numbers.
+    """
     started, used = time.perf_counter(), time.process_time()
     run = _with_deadline(run)
     costly = bool(getattr(family_of(run.candidate), "costly", False))
@@ -68,6 +76,9 @@ def train(rows: Rows, validation: Rows, run: Run) -> Trained:
     else:
         learnt = learn(whole, plan.folds, run)
         raw, places = learnt.measured.raw, learnt.measured.places
+    if not _outputs(learnt, whole.take(np.arange(min(len(whole), _LOOK)))).isfinite().all():
+        hint = "say a lower training.learning_rate, or bound the gradient by training.clip"
+        raise Rejected("diverged", f"{run.candidate.name}: the training diverged: its answers are no numbers", hint=hint)
     target = whole.target[places]
     result = _result(run, plan, learnt, raw, target).model_copy(
         update={

@@ -47,7 +47,8 @@ def slices(columns: Mapping[str, Sequence[object]], scores: RowScores) -> list[d
     for name, value, part in parts:
         low, high = _interval(part, NormalDist().inv_cdf((1 + _CERTAINTY) / 2), is_share=scores.is_share)
         surely_low, surely_high = _interval(part, sure, is_share=scores.is_share)
-        weak = surely_high < overall if scores.is_better_high else surely_low > overall
+        # Of a part that is all right, rounding alone may put the interval's end below 1.
+        weak = max(surely_high, part.mean()) < overall if scores.is_better_high else surely_low > overall
         found.append(
             {
                 "column": name,

@@ -30,7 +30,7 @@ def measured(model: bytes, features: Features, rows: Rows, objective: Objective)
         started = time.perf_counter()
         alone.append(run(session, features.arrays(rows.part(row, row + 1))))
         times.append(time.perf_counter() - started)
-    unit = float(answers.std()) or 1.0 if objective.answers == "regression" else 1.0
+    unit = float(answers.std(dtype=np.float64)) or 1.0 if objective.answers == "regression" else 1.0
     measure = _SCORES[objective.answers]
     return {
         "bytes": len(model),
