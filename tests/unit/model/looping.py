@@ -125,6 +125,7 @@ def main(folder: Path, wanted: dict[str, Any]) -> None:
         Checkpoints(folder / "ended.safetensors", "ended").save(
             toy.weights(), {"ended": list(ended), "history": run.history, "validated": toy.loss()}
         )
+    parallel.leave()
 
 
 if __name__ == "__main__":

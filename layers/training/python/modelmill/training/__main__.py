@@ -61,6 +61,7 @@ def _run(job: Job, arguments: list[str]) -> int:
     parallel.join()
     if job.stage == "train":
         stages.train(job, spec)
+        parallel.leave()
     else:
         from modelmill.training.packaging import package
 

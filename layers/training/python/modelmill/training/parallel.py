@@ -262,6 +262,13 @@ def join() -> None:
         torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
 
+def leave() -> None:
+    """Wait for the others and part from them: a process that just ends may take its own threads down, and abort."""
+    if several():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def device() -> torch.device:
     """The device that this process trains on."""
     place = int(os.environ.get("LOCAL_RANK", "0"))
