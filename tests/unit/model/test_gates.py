@@ -85,14 +85,17 @@ def test_a_wrong_conversion_is_refused_with_rows_and_numbers_but_no_content(clou
 
 @pytest.mark.parametrize("unit", [1e-25, 1.0, 1e25])
 def test_a_wrong_conversion_of_a_measure_is_seen_in_every_unit(cloud: Cloud, unit: float) -> None:
-    splits = {name: cells | {"label": [unit * x for x in cells["width"]]} for name, cells in MEASURED_SPLITS.items()}
+    splits = {
+        name: cells | {"label": [unit * len(word or "") for word in cells["colour"]]}
+        for name, cells in MEASURED_SPLITS.items()
+    }
     cloud.put_run("r1", "tabular-regression", MEASURED_INPUTS, splits)
     model, features = _model(cloud, "linear")
     test = rows_of({name: splits["test"][name] for name in MEASURED_INPUTS}, np.array(splits["test"]["label"]))
     own = answers_of_rows(model, features, test)
     check_parity(model, model.onnx(), features, test, own, cloud.specs["r1"])
+    wrong = _edited(model.onnx(), "table", lambda table: table * 1.01)
     with pytest.raises(Rejected) as refusal:
-        wrong = _edited(model.onnx(), "table", lambda table: table * 1.01)
         check_parity(model, wrong, features, test, own, cloud.specs["r1"])
     assert refusal.value.code == "parity"
 

@@ -67,7 +67,7 @@ def test_what_fails_in_a_fold_says_in_which(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("toy_family")
 def test_what_diverged_says_so(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="the training diverged") as refusal:
-        toy_run(tmp_path, slope=1e39)
+        toy_run(tmp_path, slope=3e38, fails_from=1e300)
     assert "learning_rate" in (refusal.value.hint or "")
 
 

@@ -18,7 +18,6 @@ from modelmill.core.model.task import Answers, answers_of
 from modelmill.training.rows import Rows
 from modelmill.training.scores import best_scale
 
-
 _STEPS = 8
 """A measure's spread in steps of float32: fewer, and rounding costs more than a thousandth of its variance."""
 
@@ -154,13 +153,14 @@ class Measure:
         Raises Rejected (`bad_target`) for values that float32, in which models answer, can hardly tell apart.
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            spread = float(values.std()) if np.ptp(values) else 0.0
+            varies = bool(np.ptp(values))
+            spread = float(values.std()) if varies else 1.0
             step = float(np.spacing(np.float32(np.abs(values).max())))
-        if spread and not spread >= _STEPS * step:
+        if varies and not spread >= _STEPS * step > 0:
             text = f"the target's values, of about {values[0]:.3g}, cannot be told apart in 32 bits"
             hint = "take the difference from a constant near them as the target, or another unit"
             raise Rejected("bad_target", text, hint=hint)
-        return cls(float(values.mean()), spread or 1.0)
+        return cls(float(values.mean()), spread)
 
     def target(self, rows: Rows) -> Tensor:
         """Standardised float32 [rows]."""

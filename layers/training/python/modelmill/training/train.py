@@ -31,7 +31,6 @@ from modelmill.training.objective import Calibration
 from modelmill.training.rows import Rows
 from modelmill.training.run import Run
 
-
 _LOOK = 64
 """So many rows tell whether a net still gives numbers."""
 
@@ -78,7 +77,7 @@ def train(rows: Rows, validation: Rows, run: Run) -> Trained:
         raw, places = learnt.measured.raw, learnt.measured.places
     if not _outputs(learnt, whole.take(np.arange(min(len(whole), _LOOK)))).isfinite().all():
         hint = "say a lower training.learning_rate, or bound the gradient by training.clip"
-        raise Rejected("diverged", f"{run.candidate.name}: the training diverged: its answers are no numbers", hint=hint)
+        raise Rejected("diverged", f"{run.candidate.name}: the training diverged: it answers no numbers", hint=hint)
     target = whole.target[places]
     result = _result(run, plan, learnt, raw, target).model_copy(
         update={
