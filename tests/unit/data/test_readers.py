@@ -115,6 +115,15 @@ def test_unbalanced_quotes_are_characters(tmp_path: Path) -> None:
     assert table.column("text").to_pylist() == ['"oh no', "fine", 'a " b', 'it is 5" long', '" extreme " ops']
 
 
+def test_quotes_that_a_program_wrote_hold_lines(tmp_path: Path) -> None:
+    """Read without quotes, every line of this file has two cells as well."""
+    cells = [f'He said "no", {row}\nand left' for row in range(30)]
+    lines = ['"' + cell.replace('"', '""') + '",n' for cell in cells]
+    assert [row["x"] for row in loaded(tmp_path, "x,label\r\n" + "\r\n".join(lines)).rows] == cells
+    stray = "x\tlabel\n" + '"It is\t1\na film"\t0\n' * 20
+    assert [row["x"] for row in loaded(tmp_path, stray, "upload.tsv").rows] == ['"It is', 'a film"'] * 20
+
+
 def test_backslashes_can_escape_quotes(tmp_path: Path) -> None:
     lines = ["text,label", *(f'"he said \\"{word}, you\\" twice",{word}' for word in ("yes", "no", "so"))]
     table = loaded(tmp_path, "\n".join(lines)).table

@@ -53,6 +53,7 @@ class _Attempt:
     quoting: Quoting
     rows: list[list[str]]
     well_formed: bool
+    text: str
 
     @property
     def share(self) -> float:
@@ -63,6 +64,16 @@ class _Attempt:
     @property
     def swallows_lines(self) -> bool:
         return any("\n" in cell for row in self.rows for cell in row)
+
+    @property
+    def is_written_so(self) -> bool:
+        """Whether a program wrote these quotes: they hold doubled ones, and writing the rows again gives the text."""
+        if self.quoting != "doubled" or not any("\n" in cell and '"' in cell for row in self.rows for cell in row):
+            return False
+        again = io.StringIO(newline="")
+        csv.writer(again, delimiter=self.delimiter, lineterminator="\n").writerows(self.rows)
+        # The sample may end within a cell.
+        return self.text.replace("\r\n", "\n").lstrip("\n").startswith(again.getvalue().rstrip("\n"))
 
 
 def _rows(text: str, delimiter: str, quoting: Quoting) -> tuple[list[list[str]], bool]:
@@ -93,7 +104,7 @@ def _attempts(text: str, delimiters: Sequence[str]) -> list[_Attempt]:
         for quoting in quotings if '"' in text else quotings[:1]:
             rows, well_formed = _rows(text, delimiter, quoting)
             if rows and len(rows[0]) > 1:
-                attempts.append(_Attempt(delimiter, quoting, rows, well_formed))
+                attempts.append(_Attempt(delimiter, quoting, rows, well_formed, text))
     return attempts
 
 
@@ -103,7 +114,7 @@ def _rank(attempt: _Attempt, attempts: list[_Attempt]) -> tuple[float, bool, boo
     rival = any(
         other.delimiter == attempt.delimiter and other.quoting == "off" and other.share == 1 for other in attempts
     )
-    swallowed = rival and attempt.quoting != "off" and attempt.swallows_lines
+    swallowed = rival and attempt.quoting != "off" and attempt.swallows_lines and not attempt.is_written_so
     broken = not attempt.well_formed
     return (share - 0.5 * broken, not swallowed, attempt.quoting != "off", len(attempt.rows[0]))
 
