@@ -24,7 +24,7 @@ BUDGETS: dict[str, Budget] = {
     "model/select": LIGHT,
     "model/register": LIGHT,
     "serve/deploy": LIGHT,
-    "serve/predict": Budget(170 * MIB, 600),
+    "serve/predict": Budget(190 * MIB, 600),
     "serve/control": Budget(40 * MIB, 700),
     "serve/authorise": LIGHT,
     "watch/conclude": LIGHT,

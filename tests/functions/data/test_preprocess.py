@@ -70,8 +70,8 @@ def test_the_same_content_is_the_same_version_and_is_not_stored_again() -> None:
 
 
 def test_the_recipe_beside_the_file_is_used() -> None:
-    answer = uploaded(flowers_csv(), "target: species\ninputs: [width, length]\nmodel: flowers\ncandidates: [mlp]\n")
-    assert (answer["task"], answer["model"], answer["candidates"]) == ("tabular-classification", "flowers", ["mlp"])
+    answer = uploaded(flowers_csv(), "target: species\ninputs: [width, length]\nmodel: flowers\ncandidates: [tabm]\n")
+    assert (answer["task"], answer["model"], answer["candidates"]) == ("tabular-classification", "flowers", ["tabm"])
     spec = json.loads(objects.get(MODELS, f"default/runs/{event('preprocess')['run_id']}/spec.json"))
     assert [column["name"] for column in spec["inputs"]] == ["length", "width"]
 

@@ -76,7 +76,7 @@ def test_select_ranks_all_candidates(selected: Run) -> None:
     assert {row["candidate"] for row in board} == set(selected["preprocess"]["candidates"])
     assert selected["select"]["candidate"] == board[0]["candidate"]
     scores = [row["loss"] for row in board if row["loss"] is not None]
-    assert len(scores) == 2
+    assert len(scores) == len(board) > 0
     assert scores == sorted(scores)
 
 
