@@ -12,7 +12,6 @@ from moto import mock_aws
 from modelmill.aws import clients
 from tests.unit.model.world import Cloud
 
-
 torch.set_num_threads(1)
 """As jobs do: on a busy machine threads that wait for each other take many times the processor's time."""
 
