@@ -23,6 +23,7 @@ from tests.e2e.steps import Steps
 from tests.unit.data.media_files import encoded, sound
 
 FAST = b"preset: fast\nselection: {method: hold-out}\n"
+FEW_EPOCHS = "candidates: [{{family: {}, hyperparameters: {{epochs: 20}}}}]\n"
 TOPICS = {
     "food": ["soup", "bread", "rice", "面条"],
     "sport": ["goal", "team", "match", "比赛"],
@@ -96,7 +97,9 @@ def base64_of(data: bytes) -> str:
 
 
 def test_images_in_folders_become_an_endpoint(steps: Steps) -> None:
-    run = steps.run("shapes", folders(shape, ("lying", "standing"), "png"), "shapes.zip", FAST)
+    run = steps.run(
+        "shapes", folders(shape, ("lying", "standing"), "png"), "shapes.zip", FEW_EPOCHS.format("cnn").encode()
+    )
     assert (run["status"], run["task"]) == ("SUCCEEDED", "image-classification"), run["reason"]
     answer = steps.predict("shapes", *({"image": base64_of(shape(kind, 900))} for kind in ("lying", "standing")))
     assert [row["label"] for row in answer["predictions"]] == ["lying", "standing"]
@@ -123,7 +126,9 @@ def test_a_picture_is_asked_about_from_the_command_line(steps: Steps, tmp_path: 
 
 
 def test_sounds_in_folders_become_an_endpoint(steps: Steps) -> None:
-    run = steps.run("notes", folders(note, ("high", "low"), "wav"), "notes.zip", FAST)
+    run = steps.run(
+        "notes", folders(note, ("high", "low"), "wav"), "notes.zip", FEW_EPOCHS.format("log-mel-cnn").encode()
+    )
     assert (run["status"], run["task"]) == ("SUCCEEDED", "audio-classification"), run["reason"]
     answer = steps.predict("notes", *({"audio": base64_of(note(kind, 900))} for kind in ("high", "low")))
     assert [row["label"] for row in answer["predictions"]] == ["high", "low"]

@@ -99,7 +99,17 @@ SETS = (
         },
         "0.951",
     ),
-    DataSet("digits", {"digits.zip": "digits_png.zip"}, "accuracy", 0.990, {"split": _FIFTH}, "0.994"),
+    *(
+        DataSet(
+            f"digits-{seed}",
+            {"digits.zip": "digits_png.zip"},
+            "accuracy",
+            0.990,
+            {"seed": seed, "split": _FIFTH},
+            "0.994",
+        )
+        for seed in range(1, 6)
+    ),
     DataSet("cifar10", {"cifar.zip": "cifar10_5k1k.zip"}, "accuracy", 0.70, peer="0.680"),
     DataSet("spoken-digits", {"digits.zip": "spoken_digits_wav.zip"}, "accuracy", 0.97, peer="0.963"),
 )
