@@ -35,7 +35,9 @@ class Graph:
     def input(self, name: str, kind: str, *shape: int | str) -> str:
         """An input [rows, *shape] of ONNX type `kind` (FLOAT, INT64, …); the same name is the same input."""
         name, element = self._prefix + name, onnx.TensorProto.DataType.Value(kind)
-        self._inputs.setdefault(name, helper.make_tensor_value_info(name, element, ["rows", *shape]))
+        # Each part has lengths of its own: axes of one name must be of one size.
+        axes = [self._prefix + axis if isinstance(axis, str) else axis for axis in shape]
+        self._inputs.setdefault(name, helper.make_tensor_value_info(name, element, ["rows", *axes]))
         return name
 
     def constant(self, value: Tensor | NDArray[Any] | float | list[int], name: str = "") -> str:
