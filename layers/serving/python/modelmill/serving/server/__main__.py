@@ -38,7 +38,8 @@ def _supervise(options: Options) -> int:
     while all(worker.poll() is None for worker in workers):
         time.sleep(0.1)
     expected = told[0]
-    stop()
+    if not expected:  # told twice, a worker that is ending already would be killed
+        stop()
     codes = [worker.wait() for worker in workers]
     return 0 if expected and not any(codes) else 1
 
