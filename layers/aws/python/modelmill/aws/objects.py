@@ -57,9 +57,12 @@ def download(bucket: str, key: str, path: Path, version_id: str | None = None) -
         if error.response["Error"]["Code"] in _MISSING:
             raise FileNotFoundError(f"s3://{bucket}/{key}") from error
         raise
-    with path.open("wb") as file:
+    # Under another name until it is whole: who finds the file may believe it.
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
         for chunk in body.iter_chunks(MIB):
             file.write(chunk)
+    partial.replace(path)
 
 
 def get_range(bucket: str, key: str, start: int, end: int, version_id: str | None = None) -> bytes:

@@ -147,7 +147,7 @@ def _size(job: Job, folder: str) -> int:
 def _bound(spec: RunSpec, heard: Sequence[_Heard]) -> float:
     """Most bytes of all members."""
     said = spec.recipe.optimise.max_mb
-    return said * MIB if said is not None else max(_SMALL, 2 * heard[0].size)
+    return said * 1e6 if said is not None else max(_SMALL, 2 * heard[0].size)
 
 
 def _greedy(answers: Answers, heard: Sequence[_Heard], target: NDArray[Any], bound: float) -> Floats:

@@ -14,6 +14,10 @@ from torch.nn import functional
 
 from modelmill.core.model.task import Answers
 from modelmill.training.lbfgs import Function, minimise
+from modelmill.training.objective import Classes, Objective
+
+_ROUGH, _STEPS, _MANY_STEPS = 1e-5, 150, 2_000
+"""Up to this tolerance so many steps are enough; finer ones may take many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +68,20 @@ def fit(
     rows: SparseRows,
     target: Tensor,
     outputs: int,
-    l2: float,
+    l2: float | Tensor,
     start: Tensor | None = None,
     *,
     answers: Answers = "classification",
     row_weights: Tensor | None = None,
+    tolerance: float = 1e-5,
     decrease: float = 0.0,
 ) -> Tensor:
-    """Weights and, in the last row, the bias [F + 1, K]: least mean loss + l2 / (2 · rows) · |weights|².
+    """Weights and, in the last row, the bias [F + 1, K]: least mean loss + Σ l2 / (2 · rows) · weights².
 
-    `target` is int64 [rows] of classes, or what the outputs should be, [rows, K] ([rows] for a measure). `start` is the
-    solution for another l2, which makes the next one quicker. `row_weights` [rows] have the mean 1. It ends
-    early where a few steps lessen the loss by no more than the share `decrease`.
+    `l2` is one penalty, or one for each column [F]. `target` is int64 [rows] of classes, or what the outputs should be,
+    [rows, K] ([rows] for a measure). `start` is the solution for another l2, which makes the next one quicker.
+    `row_weights` [rows] weigh the losses. It ends where the gradient is within `tolerance`, or early where a few steps
+    lessen the loss by no more than the share `decrease`.
     """
     wanted = functional.one_hot(target, outputs) if target.dtype == torch.int64 else target.view(-1, outputs)
     halves = answers == "classification" and outputs == 2
@@ -86,21 +92,52 @@ def fit(
     if start is None:
         start = torch.zeros(rows.matrix.shape[1] + 1, wanted.shape[1], dtype=torch.float64)
     loss = _loss_of(rows, wanted.double(), l2, answers, row_weights)
-    solution = minimise(loss, start.flatten(), decrease=decrease).view(start.shape)
+    steps = _STEPS if tolerance >= _ROUGH else _MANY_STEPS
+    found = minimise(loss, start.flatten(), iterations=steps, tolerance=tolerance, decrease=decrease)
+    solution = found.view(start.shape)
     return torch.cat([-solution / 2, solution / 2], dim=1) if halves else solution
 
 
-def _loss_of(rows: SparseRows, wanted: Tensor, l2: float, answers: Answers, row_weights: Tensor | None) -> Function:
+def fit_objective(  # noqa: PLR0917 - rows and what they should say, then how
+    rows: SparseRows,
+    objective: Objective,
+    target: Tensor,
+    l2: Tensor,
+    start: Tensor | None = None,
+    tolerance: float = _ROUGH,
+) -> Tensor:
+    """The same for an objective and its target, with its class weights; `l2` [F] mean what they mean in scikit-learn.
+
+    There two classes have one output, whose weights are penalised: twice what each of ours is.
+    """
+    weights = objective.weights if isinstance(objective, Classes) else None
+    two = isinstance(objective, Classes) and objective.outputs == 2
+    return fit(
+        rows,
+        target,
+        objective.outputs,
+        l2 * 2 if two else l2,
+        start,
+        answers=objective.answers,
+        row_weights=None if weights is None else weights[target],
+        tolerance=tolerance,
+    )
+
+
+def _loss_of(
+    rows: SparseRows, wanted: Tensor, l2: float | Tensor, answers: Answers, row_weights: Tensor | None
+) -> Function:
     """Value and gradient at flat weights."""
     count, width = rows.matrix.shape
+    penalties = torch.as_tensor(l2, dtype=torch.float64).view(-1, 1) / count
     share = (wanted.new_ones(count) if row_weights is None else row_weights.double())[:, None] / count
 
     def loss(flat: Tensor) -> tuple[float, Tensor]:
         weights = flat.view(width + 1, -1)
         losses, error = _LOSSES[answers](rows.matrix @ weights[:-1] + weights[-1], wanted)
         error = error * share
-        gradient = torch.cat([rows.transposed @ error + weights[:-1] * (l2 / count), error.sum(0, keepdim=True)])
-        value = (losses * share).sum() + weights[:-1].square().sum() * (l2 / count / 2)
+        gradient = torch.cat([rows.transposed @ error + weights[:-1] * penalties, error.sum(0, keepdim=True)])
+        value = (losses * share).sum() + (weights[:-1].square() * penalties).sum() / 2
         return float(value), gradient.flatten()
 
     return loss

@@ -12,10 +12,9 @@ from torch import Tensor
 
 from modelmill.core.errors import Rejected
 from modelmill.training.bags import Bags, Texts, bags_of, texts_of, wanted_of
-from modelmill.training.convex import fit, predict
 from modelmill.training.families import Fitted, Settings
 from modelmill.training.families.tabular import encoded, filled, tensors_of, width_of
-from modelmill.training.logistic import SparseRows
+from modelmill.training.logistic import SparseRows, fit_objective, predict
 from modelmill.training.nets import Net
 from modelmill.training.nets.fusion import FusionNet
 from modelmill.training.nets.ngram import NgramNet, kept
@@ -122,7 +121,7 @@ def _path(data: _Data, power: float, penalties: tuple[Sequence[float], float], r
     for text in penalties[0]:
         l2 = torch.full((rows.matrix.shape[1],), penalties[1], dtype=torch.float64)
         l2[: len(scale)] = text
-        solution = fit(rows, run.objective, data.table.train_target, l2, solution)
+        solution = fit_objective(rows, run.objective, data.table.train_target, l2, solution)
         raw, target = predict(held_out, solution), data.table.validation_target
         loss = run.objective.scores(raw, target)[run.objective.measure] if len(target) > 1 else 0.0
         yield _Tried(loss, solution, {"power": power, "text": text, "table": penalties[1]})

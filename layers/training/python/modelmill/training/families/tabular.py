@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modelmill.training.bags import Bags
-from modelmill.training.convex import fit, predict
 from modelmill.training.families import Fitted, Settings
-from modelmill.training.logistic import SparseRows
+from modelmill.training.logistic import SparseRows, fit_objective, predict
 from modelmill.training.loop import Loop
 from modelmill.training.nets import Net
 from modelmill.training.nets.tabular import LIMIT, TabMNet, TabularNet
@@ -123,7 +122,7 @@ class Linear:
     def _solved(self, rows: SparseRows, data: Prepared, run: Run, l2: Tensor, start: Tensor | None) -> Tensor:
         # One penalty that somebody named is solved as closely as it can be.
         tolerance = 1e-5 if self.l2 is None else 1e-9
-        return fit(rows, run.objective, data.train_target, l2, start, tolerance=tolerance)
+        return fit_objective(rows, run.objective, data.train_target, l2, start, tolerance=tolerance)
 
 
 def filled(net: TabularNet, solution: Tensor) -> TabularNet:

@@ -38,7 +38,7 @@ class Net(nn.Module):
         raise NotImplementedError
 
     def pruned(self, share: float, preprocess: dict[str, Any]) -> tuple[Net, dict[str, Any]] | None:  # noqa: ARG002
-        """A net with about this share of its n-grams, hidden units or trees, those that matter most; None if it cannot.
+        """A net with about this share of its n-grams, those that matter most; None for what has no vocabulary to prune.
 
         Its preprocessing comes with it: what was left out need not be looked up.
         """

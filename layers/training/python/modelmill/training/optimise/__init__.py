@@ -24,7 +24,7 @@ from modelmill.training.rows import Rows
 _WORTH = 0.9
 """A smaller form must be at most this share of the original's size: for less, rounding is not worth having."""
 _KEPT = (0.5, 0.25)
-"""Shares of the vocabulary, hidden units or trees that pruned forms keep."""
+"""Shares of the vocabulary that pruned forms keep."""
 _CALIBRATION = 256
 _ROWS = 5_000
 """So many validation rows judge a form."""
