@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from modelmill.core.errors import ModelmillError, Rejected
-from modelmill.training import parallel
 from modelmill.training.families import Family, Fitted, family_of
 from modelmill.training.folds import Fold, Places, names_of
 from modelmill.training.losses import held_out_loss
@@ -41,7 +40,7 @@ def measure(
         fits.append(_fit(family, rows, fold, part, name if len(folds) > 1 else None))
         if then:
             then(index + 1, _loss(rows, folds, fits, run))
-        if parallel.agree(run.late()):
+        if run.late():
             break
     return Measured(fits, *_held_out(folds, fits))
 

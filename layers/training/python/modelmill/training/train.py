@@ -20,7 +20,6 @@ from modelmill.core.model.budget import seconds_of_job
 from modelmill.core.model.select import CandidateResult
 from modelmill.core.model.spec import Candidate
 from modelmill.serving.features import Features
-from modelmill.training import parallel
 from modelmill.training.evaluate import batches
 from modelmill.training.families import family_of
 from modelmill.training.folds import Fold, Places, Plan, deal, names_of, plan_of
@@ -101,7 +100,7 @@ def learn(rows: Rows, folds: Sequence[Fold], run: Run) -> Learnt:
     fits = measured.fits
     # Out of time, the first fit has to do.
     again = None
-    if not parallel.agree(run.late()):
+    if not run.late():
         last = run.part("all rows", len(folds) / (len(folds) + 1), 1.0)
         again = family_of(run.candidate).refit(rows, [fit.settings for fit in fits], last)
     preprocess, net = again or (fits[0].preprocess, fits[0].net)
